@@ -1,0 +1,20 @@
+/*
+ * cache.h - models unpacked once per backend, least recently used first out.
+ */
+#ifndef ML_CACHE_H
+#define ML_CACHE_H
+
+#include "core/catalog.h"
+#include "core/model.h"
+
+/*
+ * A model of the catalog, by immutable version, or one given as a value, by its
+ * content id.  Pinned until `until` is reset or deleted; the cache may forget an
+ * entry earlier but frees it only then.  No privilege check.
+ */
+extern const MlModel *ml_cache_version(int64 version_id, MemoryContext until);
+extern const MlModel *ml_cache_value(struct varlena *value, MemoryContext until);
+
+extern void ml_cache_init(void);	/* at load: the invalidation callback */
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * catalog.h - named, versioned models in schema ml, and who may do what.
+ *
+ * A model that the current user may not use in the way asked looks exactly like
+ * a missing one: 42704, model "x" does not exist.
+ */
+#ifndef ML_CATALOG_H
+#define ML_CATALOG_H
+
+#include "core/compat.h"
+#include "core/model.h"
+
+/* manage includes view, view includes predict; owner and superuser have all. */
+typedef enum MlPrivilege
+{
+	ML_PREDICT = 1,
+	ML_VIEW,
+	ML_MANAGE
+} MlPrivilege;
+
+typedef struct MlModelRef
+{
+	int64		model_id;
+	int64		version_id;		/* immutable: the key of caches */
+	int			version;
+	char		name[NAMEDATALEN];
+} MlModelRef;
+
+/* 'churn', 'churn@3', 'churn@champion'.  False only when missing_ok. */
+extern bool ml_catalog_resolve(const char *text, MlPrivilege need, bool missing_ok, MlModelRef *ref);
+
+/* Checked again at execution, for plans made under another role. */
+extern void ml_catalog_check(int64 version_id, MlPrivilege need);
+
+/* The stored value, detoasted, in the current context.  No privilege check; 42704 when gone. */
+extern struct varlena *ml_catalog_payload(int64 version_id);
+
+/* What a version's row says beyond the model itself. */
+typedef struct MlVersionRow
+{
+	const char *source;			/* as given */
+	int64		rows_read;
+	int64		rows_used;
+	int64		rows_dropped;
+	int64		seed;
+	const char *metric;			/* main metric on the holdout; NULL when there is none */
+	double		value;			/* NaN: NULL */
+	double		baseline;		/* NaN: NULL */
+	List	   *warnings;		/* of char * */
+	double		elapsed;		/* seconds */
+	const char *notes;			/* NULL: none */
+} MlVersionRow;
+
+/*
+ * Adds a version under the name (a new model owned by the current user, or the
+ * next version of one that the user may manage) and makes it the current one.
+ * Waits for a concurrent training of the same name to commit or roll back.
+ * 42501-free: a name taken by a model that the user may not manage is
+ * 42710 "model "x" already exists" only if the user may at least see it, and
+ * otherwise the same message, since the name itself is taken.
+ * Returns the version number.
+ */
+extern int	ml_catalog_store(const char *name, struct varlena *value, const MlModel *model,
+							 const MlVersionRow *row);
+
+/* A name that can be used: 42602 for empty, over-long, or with '@'. */
+extern void ml_catalog_check_name(const char *name);
+
+/* The relation whose relcache invalidation means "some model changed". */
+extern Oid	ml_catalog_relation(void);
+
+#endif

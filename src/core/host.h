@@ -1,0 +1,53 @@
+/*
+ * host.h - the backend side of what ml.h offers to algorithms: memory against
+ * the budget, warnings, errors, interrupts, and the bytes of a payload.
+ */
+#ifndef ML_HOST_H
+#define ML_HOST_H
+
+#include "core/compat.h"
+#include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
+#include "ml.h"
+
+struct MlWriter
+{
+	StringInfoData buf;
+};
+
+struct MlReader
+{
+	const char *data;
+	size_t		size;
+	size_t		at;
+};
+
+extern Size ml_budget_bytes(void);	/* maintenance_work_mem */
+
+/* 53200 with the need and the setting to raise, unless `bytes` more fit the budget. */
+extern void ml_budget_check(Size bytes, const char *what);
+
+/*
+ * While set, ml_warn appends a copy of each distinct message here (allocated in
+ * `cxt`) and sends it as WARNING (01000) the first time; `quiet` keeps the
+ * list only.  Returns the sink before; NULL is no sink: WARNINGs only.
+ */
+typedef struct MlWarnings
+{
+	MemoryContext cxt;
+	List	   *messages;		/* of char * */
+	bool		quiet;
+} MlWarnings;
+extern MlWarnings *ml_warnings_to(MlWarnings *sink);
+
+/* Lines of ml_describe: pairs of text, number as float8out would print it. */
+struct MlRows
+{
+	List	   *items;			/* of char * */
+	List	   *values;			/* of char *, in step */
+};
+
+extern void ml_writer_init(MlWriter *writer);
+extern void ml_reader_init(MlReader *reader, const char *data, size_t size);
+
+#endif

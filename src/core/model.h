@@ -1,0 +1,42 @@
+/*
+ * model.h - the type ml_model: one self-contained value, see model.c for its bytes.
+ */
+#ifndef ML_MODEL_H
+#define ML_MODEL_H
+
+#include "core/compat.h"
+#include "core/encode.h"
+#include "utils/jsonb.h"
+#include "ml.h"
+
+typedef struct MlModel
+{
+	const MlAlgorithm *algorithm;
+	uint32		task;
+	int			classes;		/* 0 for regression */
+	char	  **labels;			/* classes: as the table had them; the last of two is the positive one */
+	char	   *target;			/* column name, or NULL */
+	char	   *target_type;	/* as format_type prints it */
+	Jsonb	   *params;			/* all, defaults included */
+	Jsonb	   *info;			/* metrics on the holdout, rows, seed, warnings: what ml_describe shows */
+	MlEncoder  *encoder;
+	void	   *fit;			/* what algorithm->predict takes */
+	MlSummary  *summaries;		/* ncells of the training rows: the baseline for drift, means for ml_explain; or NULL */
+	int			nsummaries;
+} MlModel;
+
+/* The value; deterministic: the same model gives the same bytes. */
+extern struct varlena *ml_model_pack(const MlModel *model);
+
+/* Checks every byte (XX001, 0A000); everything lives in the current context. */
+extern MlModel *ml_model_unpack(struct varlena *value);
+
+/* First 16 bytes of the SHA-256 of the content: the model's id, and its checksum. */
+#define ML_MODEL_ID_SIZE 16
+extern void ml_model_id(struct varlena *value, uint8 *id);	/* value detoasted */
+
+extern Oid	ml_extension_schema(void);	/* where the ml_ functions and types live */
+extern Oid	ml_model_type(void);
+extern Oid	ml_state_type(void);
+
+#endif

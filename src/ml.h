@@ -1,0 +1,224 @@
+/*
+ * ml.h - the contract between the core and the algorithms.
+ *
+ * An algorithm is one `const MlAlgorithm`.  It sees tiles of doubles and never
+ * a Datum, a tuple or a catalog; the core reads rows, encodes them, drives the
+ * passes, measures, stores and scores.  The same code runs in a backend, in a
+ * parallel worker and in the fuzz harness, so nothing here needs postgres.h.
+ *
+ * Training is a sequence of passes over the rows.  In each pass the core calls
+ * init once, accumulate for every tile, combine for the states of parallel
+ * workers, days or folds, and then finish, which either ends the training or
+ * asks for another pass and hands its `carry` (current coefficients, say) over.
+ */
+#ifndef ML_H
+#define ML_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ML_TILE_ROWS 256		/* a tile of 20 columns fits the L1 cache */
+
+#if defined(__GNUC__)
+#define ML_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define ML_NORETURN __attribute__((noreturn))
+#else
+#define ML_PRINTF(f, a)
+#define ML_NORETURN
+#endif
+
+/* ---- tasks and needs: bits, stored in models as names ---- */
+
+#define ML_REGRESSION		(1u << 0)
+#define ML_CLASSIFICATION	(1u << 1)
+
+#define ML_SINGLE_PASS		(1u << 0)	/* one pass is the usual case: rows are streamed, not collected */
+#define ML_STANDARDIZED		(1u << 1)	/* tiles arrive as (x - center) / scale */
+#define ML_SUBTRACTS		(1u << 2)	/* combine accepts sign = -1: folds from one scan */
+#define ML_WARM_START		(1u << 3)	/* the carry of a fit on a sample starts the full fit */
+#define ML_REFERENCE_LEVEL	(1u << 4)	/* one-hot drops the first level unless a penalty is set */
+#define ML_NO_FEATURES		(1u << 5)	/* trains on the target alone */
+
+/* ---- rows ---- */
+
+/* A block of encoded rows, row-major; never NaN or infinite. */
+typedef struct MlTile
+{
+	int			n;				/* rows, 1..ML_TILE_ROWS */
+	const double *x;			/* n x p */
+	const double *y;			/* n: target value, or class number 0..classes-1 */
+	const double *w;			/* n: weights > 0, or NULL: all one */
+	const double *offset;		/* n: known part of the linear predictor, or NULL: zero */
+} MlTile;
+
+/* What is to be learned; the same for every tile, state and pass of a training. */
+typedef struct MlProblem
+{
+	uint32_t	task;			/* ML_REGRESSION or ML_CLASSIFICATION */
+	int			p;				/* encoded columns */
+	int			classes;		/* 0 for regression */
+	const char *const *names;	/* p: encoded column names, for messages */
+	const double *center;		/* p: with ML_STANDARDIZED, what was subtracted; else NULL */
+	const double *scale;		/* p: with ML_STANDARDIZED, what was divided by; else NULL */
+	const bool *scaled;			/* p: a penalty counts this column in units of its standard deviation;
+								 * otherwise in the units of the encoded value */
+	const void *params;			/* the algorithm's parameter struct */
+	int			pass;			/* 0, 1, ... */
+	const double *carry;		/* what finish handed over, or NULL in pass 0 */
+	size_t		ncarry;
+} MlProblem;
+
+/* ---- parameters: one table drives parsing, errors, docs and tuning ---- */
+
+typedef enum MlParamType
+{
+	ML_PARAM_BOOL,				/* bool */
+	ML_PARAM_INT,				/* int */
+	ML_PARAM_REAL,				/* double */
+	ML_PARAM_PENALTY,			/* double; NaN means "cv": choose by cross-validation */
+	ML_PARAM_ENUM,				/* int: index into choices */
+	ML_PARAM_COLUMN				/* char *: name of a column of the source that plays a role; NULL: none */
+} MlParamType;
+
+typedef struct MlParam
+{
+	const char *name;
+	const char *help;			/* one line, states the unit */
+	MlParamType type;
+	size_t		offset;			/* of the field in the parameter struct */
+	const char *def;			/* default as the user would write it; NULL: absent */
+	double		min;			/* INT, REAL, PENALTY: inclusive range */
+	double		max;
+	const char *const *choices; /* ENUM: NULL-terminated */
+} MlParam;
+
+/* ---- results ---- */
+
+typedef enum MlStep
+{
+	ML_DONE,					/* model is set */
+	ML_AGAIN					/* another pass, with carry */
+} MlStep;
+
+typedef struct MlResult
+{
+	void	   *model;			/* ML_DONE: the algorithm's model */
+	double	   *carry;			/* ML_AGAIN: for the next pass; ML_DONE: a warm start, or NULL */
+	size_t		ncarry;
+	double		objective;		/* of this pass, for progress; NaN when unknown */
+	const char *stop;			/* ML_DONE: why it stopped, a static string such as "gradient below tol" */
+	bool		converged;
+} MlResult;
+
+/* A line of ml_coefficients; undefined numbers are NaN and become NULL. */
+typedef struct MlCoefficient
+{
+	int			column;			/* encoded column, or -1: intercept */
+	int			output;			/* 0, or the class number when there are more than two */
+	double		estimate;
+	double		std_error;
+	double		statistic;
+	double		p_value;
+	double		ci_low;			/* 95 % */
+	double		ci_high;
+} MlCoefficient;
+
+typedef struct MlWriter MlWriter;
+typedef struct MlReader MlReader;
+typedef struct MlRows MlRows;
+
+typedef struct MlAlgorithm
+{
+	const char *name;
+	const char *summary;		/* one line */
+	uint32_t	tasks;
+	uint32_t	flags;
+	int			format;			/* of the payload; load reads every older one */
+	const MlParam *params;		/* ends with name == NULL */
+	size_t		params_size;
+
+	/* Complains (ml_fail) about parameters that do not go together; may be NULL. */
+	void		(*check) (const void *params, uint32_t task);
+
+	/* Training.  A state is a flat array of doubles, zeroed before init. */
+	size_t		(*state_size) (const MlProblem *problem);	/* in doubles */
+	void		(*init) (const MlProblem *problem, double *state);	/* may be NULL */
+	void		(*accumulate) (const MlProblem *problem, double *state, const MlTile *tile);
+	void		(*combine) (const MlProblem *problem, double *state, const double *other, double sign);
+	MlStep		(*finish) (const MlProblem *problem, double *state, MlResult *result);
+
+	/*
+	 * Chooses every penalty given as "cv" from the states of nfolds disjoint
+	 * parts of the training rows (pass 0, ML_SUBTRACTS) and returns a new
+	 * parameter struct with numbers in it.  NULL: the core tries a grid.
+	 */
+	void	   *(*choose) (const MlProblem *problem, double *const *folds, int nfolds);
+
+	/*
+	 * Squared error of a fitted model on the rows of a pass 0 state: the sum
+	 * of w (y - prediction)^2.  NULL: the core scores rows one by one.
+	 */
+	double		(*squared_error) (const MlProblem *problem, const double *state, const void *model);
+
+	/*
+	 * Prediction: pure arithmetic over one encoded, unscaled row x[p].  out
+	 * gets one number (regression: the value; two classes: the probability of
+	 * class 1) or `classes` probabilities.
+	 */
+	void		(*predict) (const void *model, const double *x, double *out);
+
+	/* Size of the model beyond its struct is found by save; load never trusts a byte. */
+	void		(*save) (const void *model, MlWriter *writer);
+	void	   *(*load) (MlReader *reader, int format, int p, int classes);
+
+	/* For people.  Any of these may be NULL. */
+	void		(*describe) (const void *model, MlRows *rows);
+	int			(*coefficients) (const void *model, MlCoefficient *out);	/* out NULL: count only */
+
+	/*
+	 * Adds up to the margin (the prediction of a regression, the log-odds of
+	 * class 1 or of `output`): base + sum contrib[p].
+	 */
+	void		(*explain) (const void *model, const double *x, int output, double *base, double *contrib);
+	bool		(*interval) (const void *model, const double *x, double level, double *low, double *high);
+	void		(*importance) (const void *model, double *share);	/* p numbers >= 0 */
+} MlAlgorithm;
+
+/* ---- what the core does for algorithms ---- */
+
+/* Allocates count * size zeroed bytes against the memory budget; freed with the training. */
+extern void *ml_alloc(size_t count, size_t size);
+
+/* A message for ml_train's warnings column, and a WARNING to the client. */
+extern void ml_warn(const char *format,...) ML_PRINTF(1, 2);
+
+/* Ends the training: the data cannot be learned from (22000), or a parameter is wrong (22023). */
+extern void ml_fail_data(const char *format,...) ML_PRINTF(1, 2) ML_NORETURN;
+extern void ml_fail_param(const char *format,...) ML_PRINTF(1, 2) ML_NORETURN;
+
+/* Lets a cancel or timeout through; at least every 50 ms inside finish. */
+extern void ml_check_interrupts(void);
+
+/* Bytes of a payload, network order.  Reads beyond the end or out of range are ml_corrupt. */
+extern void ml_write_u8(MlWriter *writer, uint8_t value);
+extern void ml_write_u32(MlWriter *writer, uint32_t value);
+extern void ml_write_u64(MlWriter *writer, uint64_t value);
+extern void ml_write_f64(MlWriter *writer, double value);
+extern void ml_write_f64s(MlWriter *writer, const double *values, size_t count);
+extern void ml_write_text(MlWriter *writer, const char *value);		/* NULL is kept */
+extern uint8_t ml_read_u8(MlReader *reader);
+extern uint32_t ml_read_u32(MlReader *reader, uint32_t max);
+extern uint64_t ml_read_u64(MlReader *reader);
+extern double ml_read_f64(MlReader *reader);	/* may be NaN */
+extern double ml_read_finite(MlReader *reader);
+extern double *ml_read_f64s(MlReader *reader, size_t count);	/* finite ones; checks count before allocating */
+extern char *ml_read_text(MlReader *reader);
+extern size_t ml_read_left(const MlReader *reader);
+extern void ml_corrupt(const char *format,...) ML_PRINTF(1, 2) ML_NORETURN;
+
+/* A line of ml_describe. */
+extern void ml_row_text(MlRows *rows, const char *item, const char *value);
+extern void ml_row_number(MlRows *rows, const char *item, double value);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * sketch.h - mergeable summaries of a column of numbers, flat and of fixed size,
+ * so that they can lie inside an ml_state: no pointers, memcpy moves them.
+ */
+#ifndef ML_SKETCH_H
+#define ML_SKETCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Everything the profile keeps of one numeric cell.  Values are added by
+ * columns of up to ML_TILE_ROWS at a time.  Quantiles: KLL (Karnin, Lang,
+ * Liberty 2016), rank error below 1.5 % with probability 99 %, exact up to
+ * ML_KLL_EXACT values; distinct count: the k smallest hashes (Bar-Yossef et
+ * al. 2002), exact up to ML_KMV_SIZE, standard error 1/sqrt(k - 2) beyond.
+ */
+#define ML_KMV_SIZE 512
+#define ML_KLL_ITEMS 1536		/* stored items, all levels together */
+#define ML_KLL_LEVELS 40
+
+typedef struct MlSummary
+{
+	double		n;				/* finite values */
+	double		nulls;			/* NaN in the raw cell */
+	double		nan;			/* counted apart when the caller tells them apart from NULL */
+	double		pos_inf;
+	double		neg_inf;
+	double		integers;		/* values without a fraction */
+	double		min;
+	double		max;
+	double		mean;
+	double		m2;				/* sum of squared deviations from the mean */
+	double		m3;
+	double		m4;
+	uint32_t	kmv_n;
+	uint32_t	kll_levels;
+	uint64_t	kmv_max;		/* threshold: only smaller hashes enter */
+	uint64_t	seed;			/* of the coin in KLL; advances deterministically */
+	uint64_t	kmv[ML_KMV_SIZE];
+	uint32_t	kll_size[ML_KLL_LEVELS];	/* items at level h, each of weight 2^h */
+	double		kll[ML_KLL_ITEMS];	/* levels lie one behind the other, 0 last */
+} MlSummary;
+
+extern void ml_summary_init(MlSummary *s, uint64_t seed);
+
+/* Adds n values lying `stride` doubles apart; NaN counts as NULL. */
+extern void ml_summary_add(MlSummary *s, const double *values, int n, int stride);
+extern void ml_summary_merge(MlSummary *s, const MlSummary *other);
+
+extern double ml_summary_quantile(const MlSummary *s, double q);	/* NaN when n = 0 */
+extern double ml_summary_cdf(const MlSummary *s, double value);	/* share of values <= value */
+extern double ml_summary_distinct(const MlSummary *s);
+extern double ml_summary_variance(const MlSummary *s, bool population);
+extern bool ml_summary_valid(const MlSummary *s);	/* for bytes from outside: sizes and order */
+
+#endif
