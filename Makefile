@@ -8,10 +8,8 @@ PG_CONFIG ?= pg_config
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c src/algo/*/*.c)))
 
 # The install script is made of the parts that lie beside the C code they declare.
-SQL_PARTS = $(wildcard src/core/type.sql) $(wildcard src/core/catalog.sql) \
-	$(wildcard src/core/registry.sql) $(wildcard src/core/state.sql) \
-	$(wildcard src/eval/metrics.sql) $(wildcard src/core/train.sql) $(wildcard src/core/predict.sql) \
-	$(wildcard src/explain/look.sql) $(wildcard src/eval/evaluate.sql) $(wildcard src/eval/crossval.sql)
+SQL_PARTS = src/core/type.sql src/core/catalog.sql src/core/registry.sql src/core/state.sql \
+	src/eval/metrics.sql src/train/train.sql src/core/predict.sql src/explain/look.sql
 SCRIPT = sql/ml_ext--$(VERSION).sql
 DATA = $(SCRIPT)
 
