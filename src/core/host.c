@@ -129,6 +129,8 @@ static MlWarnings *current_sink = NULL;
 static SubTransactionId sink_subxact = InvalidSubTransactionId;
 
 /* printf into palloc'd text. */
+static char *format_message(const char *format, va_list args) pg_attribute_printf(1, 0);
+
 static char *
 format_message(const char *format, va_list args)
 {
