@@ -28,6 +28,12 @@
 #define ml_local_beentry(i) pgstat_fetch_stat_local_beentry(i)
 #endif
 
+/* Before 16 PGDLLEXPORT says nothing, but the library is compiled with hidden symbols. */
+#if PG_VERSION_NUM < 160000 && defined(__GNUC__) && !defined(WIN32)
+#undef PGDLLEXPORT
+#define PGDLLEXPORT __attribute__((visibility("default")))
+#endif
+
 /* The functions of the install script; the library exports nothing else. */
 #define ML_FUNCTION(name) \
 	PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
