@@ -334,7 +334,7 @@ moments_merge(MlSummary *s, double n, double mean, double m2, double m3, double 
 	s->n = na + n;
 	if (na == 0)
 	{
-		s->mean = mean;
+		s->mean = mean < s->min ? s->min : mean > s->max ? s->max : mean;
 		s->m2 = m2;
 		s->m3 = m3;
 		s->m4 = m4;
@@ -345,6 +345,11 @@ moments_merge(MlSummary *s, double n, double mean, double m2, double m3, double 
 		+ 6 * dn * dn * (na * na * m2 + n * n * s->m2) + 4 * dn * (na * m3 - n * s->m3);
 	s->m3 += m3 + d2 * dn * (na - n) + 3 * dn * (na * m2 - n * s->m2);
 	s->m2 += m2 + d2;
+	if (isnan(s->m2))
+		s->m2 = INFINITY;
+
+	/* rounding must not lead out of the range, which s has already */
+	s->mean = s->mean < s->min ? s->min : s->mean > s->max ? s->max : s->mean;
 }
 
 static inline double
@@ -448,14 +453,11 @@ moments_add(MlSummary *s, const double *x, int n)
 		s4[j] += d2 * d2;
 	}
 
-	/* what rounding left between `mean` and the mean; its higher powers do not count */
+	/* what rounding left between `mean` and the mean; its square does not count */
 	rest = lanes_sum(s1) / n;
-	moments_merge(s, n, mean + rest,
-				  fmax(lanes_sum(s2) - n * rest * rest, 0),
+	moments_merge(s, n, mean + rest, lanes_sum(s2),
 				  lanes_sum(s3) - 3 * rest * lanes_sum(s2),
 				  lanes_sum(s4) - 4 * rest * lanes_sum(s3));
-	if (isnan(s->m2))
-		s->m2 = INFINITY;
 }
 
 /* ---- the summary ---- */
@@ -537,8 +539,6 @@ ml_summary_merge(MlSummary *s, const MlSummary *other)
 	for (uint32_t i = 0; i < other->kmv_n && other->kmv[i] < s->kmv_max; i++)
 		kmv_put(s, other->kmv[i]);
 	moments_merge(s, other->n, other->mean, other->m2, other->m3, other->m4);
-	if (isnan(s->m2))
-		s->m2 = INFINITY;
 }
 
 typedef struct Weighted
