@@ -28,6 +28,7 @@
 #include "ml.h"
 
 #define LANES 4
+#define SEEN 128				/* hashes of a tile remembered while it is added */
 #define SAMPLE_AFTER 12288.0
 #define MAX_SAMPLE_LEVEL 30
 
@@ -305,9 +306,15 @@ kmv_put(MlSummary *s, uint64_t h)
 		s->kmv_max = s->kmv[ML_KMV_SIZE - 1];
 }
 
+/* Adds up to ML_TILE_ROWS values.  Few pass the threshold once the column has many. */
 static void
 kmv_add(MlSummary *s, const double *x, int n)
 {
+	uint64_t	candidate[ML_TILE_ROWS];
+	uint64_t	seen[SEEN];
+	uint64_t	threshold = s->kmv_max;
+	int			candidates = 0;
+
 	for (int i = 0; i < n; i++)
 	{
 		double		value = x[i] + 0.0; /* -0 is 0 */
@@ -315,8 +322,23 @@ kmv_add(MlSummary *s, const double *x, int n)
 
 		memcpy(&h, &value, sizeof(h));
 		h = mix(h);
-		if (h < s->kmv_max)
+		candidate[candidates] = h;
+		candidates += h < threshold;
+	}
+	if (candidates == 0)
+		return;
+
+	/* a column of few values repeats them */
+	memset(seen, 0xff, sizeof(seen));
+	for (int i = 0; i < candidates; i++)
+	{
+		uint64_t	h = candidate[i];
+
+		if (seen[h % SEEN] != h)
+		{
+			seen[h % SEEN] = h;
 			kmv_put(s, h);
+		}
 	}
 }
 
@@ -352,13 +374,23 @@ moments_merge(MlSummary *s, double n, double mean, double m2, double m3, double 
 	s->mean = s->mean < s->min ? s->min : s->mean > s->max ? s->max : s->mean;
 }
 
+/* Two doubles, which every 64-bit processor adds at once; and two comparisons, -1 for true. */
+typedef double Pair __attribute__((vector_size(16)));
+typedef int64_t Mask __attribute__((vector_size(16)));
+
+static inline double
+pair_sum(Pair p)
+{
+	return p[0] + p[1];
+}
+
 static inline double
 lanes_sum(const double *lane)
 {
 	return (lane[0] + lane[1]) + (lane[2] + lane[3]);
 }
 
-/* Whether x has no fraction, as 0 or 1, in vector arithmetic: adding 2^52 rounds. */
+/* Whether x has no fraction, as 0 or 1: adding 2^52 rounds. */
 static inline double
 is_integer(double x)
 {
@@ -377,24 +409,37 @@ range_add(MlSummary *s, const double *x, int n)
 	double		min[LANES];
 	double		max[LANES];
 	double		mean;
+	Pair		vsum[2] = {{0}};
+	Mask		vfractions[2] = {{0}};
+	Pair		vmin[2] = {{s->min, s->min}, {s->min, s->min}};
+	Pair		vmax[2] = {{s->max, s->max}, {s->max, s->max}};
 	int			i = 0;
 
-	for (int j = 0; j < LANES; j++)
-	{
-		min[j] = s->min;
-		max[j] = s->max;
-	}
 	for (; i + LANES <= n; i += LANES)
 	{
-		for (int j = 0; j < LANES; j++)
+		for (int j = 0; j < 2; j++)
 		{
-			double		v = x[i + j];
+			Pair		v;
+			Pair		a;
+			Mask		less;
+			Mask		more;
 
-			sum[j] += v;
-			ints[j] += is_integer(v);
-			min[j] = v < min[j] ? v : min[j];
-			max[j] = v > max[j] ? v : max[j];
+			memcpy(&v, x + i + 2 * j, sizeof(v));
+			a = (Pair) ((Mask) v & INT64_MAX);
+			less = v < vmin[j];
+			more = v > vmax[j];
+			vsum[j] += v;
+			vfractions[j] += (((a + 0x1p52) - 0x1p52) != a) & (a < 0x1p52);
+			vmin[j] = (Pair) (((Mask) v & less) | ((Mask) vmin[j] & ~less));
+			vmax[j] = (Pair) (((Mask) v & more) | ((Mask) vmax[j] & ~more));
 		}
+	}
+	ints[0] = i + vfractions[0][0] + vfractions[0][1] + vfractions[1][0] + vfractions[1][1];
+	for (int j = 0; j < LANES; j++)
+	{
+		sum[j] = vsum[j / 2][j % 2];
+		min[j] = vmin[j / 2][j % 2];
+		max[j] = vmax[j / 2][j % 2];
 	}
 	for (int j = 0; i < n; i++, j++)
 	{
@@ -421,43 +466,52 @@ range_add(MlSummary *s, const double *x, int n)
 static void
 moments_add(MlSummary *s, const double *x, int n)
 {
-	double		s1[LANES] = {0};
-	double		s2[LANES] = {0};
-	double		s3[LANES] = {0};
-	double		s4[LANES] = {0};
+	Pair		s1[2] = {{0}};
+	Pair		s2[2] = {{0}};
+	Pair		s3[2] = {{0}};
+	Pair		s4[2] = {{0}};
 	double		mean = range_add(s, x, n);
+	Pair		center = {mean, mean};
+	double		sums[4] = {0};
 	double		rest;
 	int			i = 0;
 
-	for (; i + LANES <= n; i += LANES)
+	for (; i + 4 <= n; i += 4)
 	{
-		for (int j = 0; j < LANES; j++)
+		for (int j = 0; j < 2; j++)
 		{
-			double		d = x[i + j] - mean;
-			double		d2 = d * d;
+			Pair		d;
+			Pair		d2;
 
+			memcpy(&d, x + i + 2 * j, sizeof(d));
+			d -= center;
+			d2 = d * d;
 			s1[j] += d;
 			s2[j] += d2;
 			s3[j] += d2 * d;
 			s4[j] += d2 * d2;
 		}
 	}
-	for (int j = 0; i < n; i++, j++)
+	for (; i < n; i++)
 	{
 		double		d = x[i] - mean;
 		double		d2 = d * d;
 
-		s1[j] += d;
-		s2[j] += d2;
-		s3[j] += d2 * d;
-		s4[j] += d2 * d2;
+		sums[0] += d;
+		sums[1] += d2;
+		sums[2] += d2 * d;
+		sums[3] += d2 * d2;
 	}
+	sums[0] += pair_sum(s1[0] + s1[1]);
+	sums[1] += pair_sum(s2[0] + s2[1]);
+	sums[2] += pair_sum(s3[0] + s3[1]);
+	sums[3] += pair_sum(s4[0] + s4[1]);
 
 	/* what rounding left between `mean` and the mean; its square does not count */
-	rest = lanes_sum(s1) / n;
-	moments_merge(s, n, mean + rest, lanes_sum(s2),
-				  lanes_sum(s3) - 3 * rest * lanes_sum(s2),
-				  lanes_sum(s4) - 4 * rest * lanes_sum(s3));
+	rest = sums[0] / n;
+	moments_merge(s, n, mean + rest, sums[1],
+				  sums[2] - 3 * rest * sums[1],
+				  sums[3] - 4 * rest * sums[2]);
 }
 
 /* ---- the summary ---- */
