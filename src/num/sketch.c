@@ -374,15 +374,16 @@ moments_merge(MlSummary *s, double n, double mean, double m2, double m3, double 
 	s->mean = s->mean < s->min ? s->min : s->mean > s->max ? s->max : s->mean;
 }
 
-/* Two doubles, which every 64-bit processor adds at once; and two comparisons, -1 for true. */
-typedef double Pair __attribute__((vector_size(16)));
-typedef int64_t Mask __attribute__((vector_size(16)));
+/* Four doubles, and four comparisons, -1 for true.  The same sums whatever registers there are. */
+typedef double Quad __attribute__((vector_size(32)));
+typedef int64_t Mask __attribute__((vector_size(32)));
 
-static inline double
-pair_sum(Pair p)
-{
-	return p[0] + p[1];
-}
+/* One version for AVX2, one for every processor, chosen when the library loads. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
+#define VECTOR_KERNEL __attribute__((target_clones("avx2", "default")))
+#else
+#define VECTOR_KERNEL
+#endif
 
 static inline double
 lanes_sum(const double *lane)
@@ -401,7 +402,7 @@ is_integer(double x)
 }
 
 /* The mean of the n values, with their range and integers noted in s. */
-static double
+VECTOR_KERNEL static double
 range_add(MlSummary *s, const double *x, int n)
 {
 	double		sum[LANES] = {0};
@@ -409,37 +410,34 @@ range_add(MlSummary *s, const double *x, int n)
 	double		min[LANES];
 	double		max[LANES];
 	double		mean;
-	Pair		vsum[2] = {{0}};
-	Mask		vfractions[2] = {{0}};
-	Pair		vmin[2] = {{s->min, s->min}, {s->min, s->min}};
-	Pair		vmax[2] = {{s->max, s->max}, {s->max, s->max}};
+	Quad		vsum = {0};
+	Mask		vfractions = {0};
+	Quad		vmin = {s->min, s->min, s->min, s->min};
+	Quad		vmax = {s->max, s->max, s->max, s->max};
 	int			i = 0;
 
 	for (; i + LANES <= n; i += LANES)
 	{
-		for (int j = 0; j < 2; j++)
-		{
-			Pair		v;
-			Pair		a;
-			Mask		less;
-			Mask		more;
+		Quad		v;
+		Quad		a;
+		Mask		less;
+		Mask		more;
 
-			memcpy(&v, x + i + 2 * j, sizeof(v));
-			a = (Pair) ((Mask) v & INT64_MAX);
-			less = v < vmin[j];
-			more = v > vmax[j];
-			vsum[j] += v;
-			vfractions[j] += (((a + 0x1p52) - 0x1p52) != a) & (a < 0x1p52);
-			vmin[j] = (Pair) (((Mask) v & less) | ((Mask) vmin[j] & ~less));
-			vmax[j] = (Pair) (((Mask) v & more) | ((Mask) vmax[j] & ~more));
-		}
+		memcpy(&v, x + i, sizeof(v));
+		a = (Quad) ((Mask) v & INT64_MAX);
+		less = v < vmin;
+		more = v > vmax;
+		vsum += v;
+		vfractions += (((a + 0x1p52) - 0x1p52) != a) & (a < 0x1p52);
+		vmin = (Quad) (((Mask) v & less) | ((Mask) vmin & ~less));
+		vmax = (Quad) (((Mask) v & more) | ((Mask) vmax & ~more));
 	}
-	ints[0] = i + vfractions[0][0] + vfractions[0][1] + vfractions[1][0] + vfractions[1][1];
+	ints[0] = i + vfractions[0] + vfractions[1] + vfractions[2] + vfractions[3];
 	for (int j = 0; j < LANES; j++)
 	{
-		sum[j] = vsum[j / 2][j % 2];
-		min[j] = vmin[j / 2][j % 2];
-		max[j] = vmax[j / 2][j % 2];
+		sum[j] = vsum[j];
+		min[j] = vmin[j];
+		max[j] = vmax[j];
 	}
 	for (int j = 0; i < n; i++, j++)
 	{
@@ -463,34 +461,31 @@ range_add(MlSummary *s, const double *x, int n)
 	return mean;
 }
 
-static void
+VECTOR_KERNEL static void
 moments_add(MlSummary *s, const double *x, int n)
 {
-	Pair		s1[2] = {{0}};
-	Pair		s2[2] = {{0}};
-	Pair		s3[2] = {{0}};
-	Pair		s4[2] = {{0}};
+	Quad		s1 = {0};
+	Quad		s2 = {0};
+	Quad		s3 = {0};
+	Quad		s4 = {0};
 	double		mean = range_add(s, x, n);
-	Pair		center = {mean, mean};
+	Quad		center = {mean, mean, mean, mean};
 	double		sums[4] = {0};
 	double		rest;
 	int			i = 0;
 
 	for (; i + 4 <= n; i += 4)
 	{
-		for (int j = 0; j < 2; j++)
-		{
-			Pair		d;
-			Pair		d2;
+		Quad		d;
+		Quad		d2;
 
-			memcpy(&d, x + i + 2 * j, sizeof(d));
-			d -= center;
-			d2 = d * d;
-			s1[j] += d;
-			s2[j] += d2;
-			s3[j] += d2 * d;
-			s4[j] += d2 * d2;
-		}
+		memcpy(&d, x + i, sizeof(d));
+		d -= center;
+		d2 = d * d;
+		s1 += d;
+		s2 += d2;
+		s3 += d2 * d;
+		s4 += d2 * d2;
 	}
 	for (; i < n; i++)
 	{
@@ -502,10 +497,10 @@ moments_add(MlSummary *s, const double *x, int n)
 		sums[2] += d2 * d;
 		sums[3] += d2 * d2;
 	}
-	sums[0] += pair_sum(s1[0] + s1[1]);
-	sums[1] += pair_sum(s2[0] + s2[1]);
-	sums[2] += pair_sum(s3[0] + s3[1]);
-	sums[3] += pair_sum(s4[0] + s4[1]);
+	sums[0] += (s1[0] + s1[1]) + (s1[2] + s1[3]);
+	sums[1] += (s2[0] + s2[1]) + (s2[2] + s2[3]);
+	sums[2] += (s3[0] + s3[1]) + (s3[2] + s3[3]);
+	sums[3] += (s4[0] + s4[1]) + (s4[2] + s4[3]);
 
 	/* what rounding left between `mean` and the mean; its square does not count */
 	rest = sums[0] / n;
