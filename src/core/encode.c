@@ -18,8 +18,8 @@
  * and 0 otherwise.  impute ERROR and DROP make a missing value an error under
  * every code.
  *
- * Neighbouring number columns without scaling and indicator form a run that is
- * copied at once; a row of a run that has a missing or infinite value goes the
+ * Neighbouring number columns without indicator form a run that is copied or
+ * scaled at once; a row of a run that has a missing or infinite value goes the
  * long way.  An encoder lives in one memory context and goes with it.
  */
 #include "core/encode.h"
@@ -186,9 +186,12 @@ encode_column(const MlEncoding *e, const MlColumn *column, const double *cells, 
 	return false;
 }
 
-/* Copies n numbers; false when one is NaN or infinite.  Four sums keep the adders busy. */
+/*
+ * Copies n numbers; false when one is NaN or infinite: v * 0 is NaN then.  Four
+ * sums keep the adders busy.
+ */
 static inline bool
-copy_finite(const double *from, double *to, int n)
+copy_finite(const double *restrict from, double *restrict to, int n)
 {
 	double		sum[4] = {0, 0, 0, 0};
 	int			i = 0;
@@ -198,7 +201,7 @@ copy_finite(const double *from, double *to, int n)
 		for (int k = 0; k < 4; k++)
 		{
 			to[i + k] = from[i + k];
-			sum[k] += from[i + k] * 0.0;	/* NaN when not finite */
+			sum[k] += from[i + k] * 0.0;
 		}
 	}
 	for (; i < n; i++)
@@ -207,6 +210,39 @@ copy_finite(const double *from, double *to, int n)
 		sum[0] += from[i] * 0.0;
 	}
 	return (sum[0] + sum[1]) + (sum[2] + sum[3]) == 0;
+}
+
+/* The same with scaling; false also when the result overflows. */
+static inline bool
+scale_finite(const double *restrict from, const double *restrict center,
+			 const double *restrict scale, double *restrict to, int n)
+{
+	double		sum[4] = {0, 0, 0, 0};
+	int			i = 0;
+
+	for (; i + 4 <= n; i += 4)
+	{
+		for (int k = 0; k < 4; k++)
+		{
+			to[i + k] = (from[i + k] - center[i + k]) / scale[i + k];
+			sum[k] += to[i + k] * 0.0;
+		}
+	}
+	for (; i < n; i++)
+	{
+		to[i] = (from[i] - center[i]) / scale[i];
+		sum[0] += to[i] * 0.0;
+	}
+	return (sum[0] + sum[1]) + (sum[2] + sum[3]) == 0;
+}
+
+static bool
+encode_run(const MlEncoder *encoder, const MlEncoding *e, const double *cells, double *x)
+{
+	if (e->run_scaled)
+		return scale_finite(cells, encoder->run_center + e->first, encoder->run_scale + e->first,
+							x + e->first, e->run_cells);
+	return copy_finite(cells, x + e->first, e->run_cells);
 }
 
 static bool
@@ -219,8 +255,7 @@ encode_row(const MlEncoder *encoder, const double *cells, double *x)
 	{
 		const MlEncoding *e = &encoder->columns[i];
 
-		if (e->run > 0 &&
-			copy_finite(cells + schema->columns[i].first_cell, x + e->first, e->run_cells))
+		if (e->run > 0 && encode_run(encoder, e, cells + schema->columns[i].first_cell, x))
 		{
 			i += e->run;
 			continue;
@@ -307,33 +342,71 @@ ml_encode_error(const MlEncoder *encoder, const double *cells)
 
 /* ---- layout ---- */
 
-/* Marks runs of columns that are copied as they are, and each encoded column's source. */
+/* Encoded columns before the indicator. */
+static int
+block_size(const MlEncoding *e)
+{
+	return e->width - (e->indicator ? 1 : 0);
+}
+
+/* The scaling of runs by encoded column, 0 and 1 where there is none. */
+static void
+collect_scaling(MlEncoder *encoder)
+{
+	Size		size = (Size) Max(encoder->p, 1) * sizeof(double);
+
+	encoder->run_center = palloc_extended(size, MCXT_ALLOC_HUGE);
+	encoder->run_scale = palloc_extended(size, MCXT_ALLOC_HUGE);
+	for (int i = 0; i < encoder->p; i++)
+	{
+		encoder->run_center[i] = 0;
+		encoder->run_scale[i] = 1;
+	}
+	for (int i = 0; i < encoder->schema->ncolumns; i++)
+	{
+		const MlEncoding *e = &encoder->columns[i];
+
+		if (e->scale == NULL)
+			continue;
+		memcpy(encoder->run_center + e->first, e->center, block_size(e) * sizeof(double));
+		memcpy(encoder->run_scale + e->first, e->scale, block_size(e) * sizeof(double));
+	}
+}
+
+/* Marks runs of number columns, and each encoded column's source. */
 static void
 find_runs(MlEncoder *encoder)
 {
 	const MlSchema *schema = encoder->schema;
+	bool		scaled = false;
 
 	for (int i = schema->ncolumns - 1; i >= 0; i--)
 	{
 		MlEncoding *e = &encoder->columns[i];
 		const MlColumn *column = &schema->columns[i];
-		MlEncoding *next = i + 1 < schema->ncolumns ? e + 1 : NULL;
+		const MlEncoding *next = i + 1 < schema->ncolumns ? e + 1 : NULL;
 
 		for (int k = 0; k < e->width; k++)
 			encoder->source[e->first + k] = i;
 
 		e->run = e->run_cells = 0;
-		if (e->code != ML_CODE_NUMBER || e->indicator || e->scale != NULL)
+		e->run_scaled = false;
+		if (e->code != ML_CODE_NUMBER || e->indicator)
 			continue;
 		e->run = 1;
 		e->run_cells = column->cells;
+		e->run_scaled = e->scale != NULL;
 		if (next && next->run > 0 && next->first == e->first + e->width &&
 			column[1].first_cell == column->first_cell + column->cells)
 		{
 			e->run += next->run;
 			e->run_cells += next->run_cells;
+			e->run_scaled |= next->run_scaled;
 		}
+		scaled |= e->run_scaled;
 	}
+	if (scaled)
+		collect_scaling(encoder);
 }
 
 /* Drops a scaling that does nothing, so that runs are found. */
@@ -350,45 +423,56 @@ drop_unit_scale(MlEncoding *e, int n)
 	e->center = e->scale = NULL;
 }
 
-/* Encoded columns before the indicator. */
-static int
-block_size(const MlEncoding *e)
+/* Names the columns of a one-hot block: by its first level where several share a slot. */
+static void
+name_one_hot(const MlEncoding *e, const MlColumn *column, char **names)
 {
-	return e->width - (e->indicator ? 1 : 0);
-}
-
-static const char *
-one_hot_name(const MlEncoding *e, const MlColumn *column, int slot)
-{
-	if (slot == e->null_slot)
-		return psprintf("%s is null", column->name);
-	if (slot == e->unseen_slot)
-		return psprintf("%s=other", column->name);
 	for (int level = 0; level < e->nlevels; level++)
 	{
-		if (e->slot[level] == slot)
-			return psprintf("%s=%s", column->name, ml_dict_get(column->dict, level, NULL));
+		int			slot = e->slot[level];
+
+		if (slot >= 0 && names[slot] == NULL && slot != e->unseen_slot && slot != e->null_slot)
+			names[slot] = psprintf("%s=%s", column->name, ml_dict_get(column->dict, level, NULL));
 	}
-	elog(ERROR, "slot %d of column \"%s\" has no level", slot, column->name);
-	return NULL;				/* keep the compiler quiet */
+	if (e->unseen_slot >= 0)
+		names[e->unseen_slot] = psprintf("%s=other", column->name);
+	if (e->null_slot >= 0 && e->null_slot != e->unseen_slot)
+		names[e->null_slot] = psprintf("%s is null", column->name);
 }
 
-static const char *
-encoded_name(const MlEncoding *e, const MlColumn *column, int i)
+static void
+name_columns(const MlEncoding *e, const MlColumn *column, char **names)
 {
 	static const char *const parts[] = {"days", "month", "dow", "hour"};
+	int			n = block_size(e);
 
-	if (i >= block_size(e))
-		return psprintf("%s is null", column->name);
-	switch (e->code)
+	if (e->code == ML_CODE_ONE_HOT)
+		name_one_hot(e, column, names);
+	else
 	{
-		case ML_CODE_ONE_HOT:
-			return one_hot_name(e, column, i);
-		case ML_CODE_DATE:
-			return psprintf("%s.%s", column->name, parts[i]);
-		default:
-			return cell_name(column, i);
+		for (int i = 0; i < n; i++)
+			names[i] = e->code == ML_CODE_DATE ? psprintf("%s.%s", column->name, parts[i])
+				: pstrdup(cell_name(column, i));
 	}
+	if (e->indicator)
+		names[n] = psprintf("%s is null", column->name);
+
+	for (int i = 0; i < e->width; i++)
+	{
+		if (names[i] == NULL)
+			elog(ERROR, "slot %d of column \"%s\" has no level", i, column->name);
+	}
+}
+
+static void
+alloc_columns(MlEncoder *encoder)
+{
+	Size		n = Max(encoder->p, 1);
+	int			flags = MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO;
+
+	encoder->names = palloc_extended(n * sizeof(char *), flags);
+	encoder->source = palloc_extended(n * sizeof(int), flags);
+	encoder->numeric = palloc_extended(n * sizeof(bool), flags);
 }
 
 void
@@ -411,20 +495,15 @@ ml_encoder_finish(MlEncoder *encoder)
 			drop_unit_scale(e, block_size(e));
 	}
 
-	encoder->names = palloc0(Max(encoder->p, 1) * sizeof(char *));
-	encoder->source = palloc0(Max(encoder->p, 1) * sizeof(int));
-	encoder->numeric = palloc0(Max(encoder->p, 1) * sizeof(bool));
+	alloc_columns(encoder);
 	for (int i = 0; i < schema->ncolumns; i++)
 	{
 		const MlEncoding *e = &encoder->columns[i];
 		const MlColumn *column = &schema->columns[i];
 
-		for (int k = 0; k < e->width; k++)
-		{
-			encoder->names[e->first + k] = pstrdup(encoded_name(e, column, k));
-			encoder->numeric[e->first + k] = k < block_size(e) &&
-				e->code != ML_CODE_ONE_HOT && column->kind != ML_BOOLEAN;
-		}
+		name_columns(e, column, encoder->names + e->first);
+		for (int k = 0; k < block_size(e); k++)
+			encoder->numeric[e->first + k] = e->code != ML_CODE_ONE_HOT && column->kind != ML_BOOLEAN;
 	}
 	find_runs(encoder);
 }
@@ -690,9 +769,7 @@ ml_encoder_load(MlReader *reader)
 
 	if (encoder->p > ml_read_left(reader) / 5)
 		ml_corrupt("Encoder has %d encoded columns.", encoder->p);
-	encoder->names = palloc_extended((Size) Max(encoder->p, 1) * sizeof(char *), MCXT_ALLOC_HUGE);
-	encoder->source = palloc_extended((Size) Max(encoder->p, 1) * sizeof(int), MCXT_ALLOC_HUGE);
-	encoder->numeric = palloc_extended((Size) Max(encoder->p, 1) * sizeof(bool), MCXT_ALLOC_HUGE);
+	alloc_columns(encoder);
 	for (int i = 0; i < encoder->p; i++)
 	{
 		encoder->names[i] = load_name(reader);
