@@ -187,62 +187,40 @@ encode_column(const MlEncoding *e, const MlColumn *column, const double *cells, 
 }
 
 /*
- * Copies n numbers; false when one is NaN or infinite: v * 0 is NaN then.  Four
- * sums keep the adders busy.
+ * Whether no number is NaN or infinite: adding one to an exponent of all ones
+ * sets the sign bit.  Integer arithmetic, since compilers vectorize that.
  */
 static inline bool
-copy_finite(const double *restrict from, double *restrict to, int n)
+all_finite(const double *values, Size n)
 {
-	double		sum[4] = {0, 0, 0, 0};
-	int			i = 0;
+	uint64		overflow = 0;
 
-	for (; i + 4 <= n; i += 4)
+	for (Size i = 0; i < n; i++)
 	{
-		for (int k = 0; k < 4; k++)
-		{
-			to[i + k] = from[i + k];
-			sum[k] += from[i + k] * 0.0;
-		}
+		uint64		bits;
+
+		memcpy(&bits, &values[i], sizeof(bits));
+		overflow |= (bits & UINT64CONST(0x7FF0000000000000)) + UINT64CONST(0x0010000000000000);
 	}
-	for (; i < n; i++)
-	{
-		to[i] = from[i];
-		sum[0] += from[i] * 0.0;
-	}
-	return (sum[0] + sum[1]) + (sum[2] + sum[3]) == 0;
+	return (overflow >> 63) == 0;
 }
 
-/* The same with scaling; false also when the result overflows. */
+/* Copies or scales a run; false when a result is not finite. */
 static inline bool
-scale_finite(const double *restrict from, const double *restrict center,
-			 const double *restrict scale, double *restrict to, int n)
-{
-	double		sum[4] = {0, 0, 0, 0};
-	int			i = 0;
-
-	for (; i + 4 <= n; i += 4)
-	{
-		for (int k = 0; k < 4; k++)
-		{
-			to[i + k] = (from[i + k] - center[i + k]) / scale[i + k];
-			sum[k] += to[i + k] * 0.0;
-		}
-	}
-	for (; i < n; i++)
-	{
-		to[i] = (from[i] - center[i]) / scale[i];
-		sum[0] += to[i] * 0.0;
-	}
-	return (sum[0] + sum[1]) + (sum[2] + sum[3]) == 0;
-}
-
-static bool
-encode_run(const MlEncoder *encoder, const MlEncoding *e, const double *cells, double *x)
+encode_run(const MlEncoder *encoder, const MlEncoding *e, const double *restrict cells,
+		   double *restrict x)
 {
 	if (e->run_scaled)
-		return scale_finite(cells, encoder->run_center + e->first, encoder->run_scale + e->first,
-							x + e->first, e->run_cells);
-	return copy_finite(cells, x + e->first, e->run_cells);
+	{
+		const double *restrict center = encoder->run_center + e->first;
+		const double *restrict scale = encoder->run_scale + e->first;
+
+		for (int i = 0; i < e->run_cells; i++)
+			x[i] = (cells[i] - center[i]) / scale[i];
+	}
+	else
+		memcpy(x, cells, e->run_cells * sizeof(double));
+	return all_finite(x, e->run_cells);
 }
 
 static bool
@@ -255,7 +233,7 @@ encode_row(const MlEncoder *encoder, const double *cells, double *x)
 	{
 		const MlEncoding *e = &encoder->columns[i];
 
-		if (e->run > 0 && encode_run(encoder, e, cells + schema->columns[i].first_cell, x))
+		if (e->run > 0 && encode_run(encoder, e, cells + schema->columns[i].first_cell, x + e->first))
 		{
 			i += e->run;
 			continue;
@@ -271,6 +249,15 @@ bool
 ml_encode(const MlEncoder *encoder, const double *cells, int stride, int n, double *x)
 {
 	bool		ok = true;
+
+	/* Numbers alone, and nothing between the rows: one block. */
+	if (stride == encoder->p && encoder->schema->ncolumns > 0 &&
+		encoder->columns[0].run == encoder->schema->ncolumns && !encoder->columns[0].run_scaled &&
+		all_finite(cells, (Size) n * stride))
+	{
+		memcpy(x, cells, (Size) n * stride * sizeof(double));
+		return true;
+	}
 
 	for (int i = 0; i < n; i++)
 		ok &= encode_row(encoder, cells + (Size) i * stride, x + (Size) i * encoder->p);

@@ -418,7 +418,7 @@ check_length(const MlColumn *column, int length)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("column \"%s\" has %d elements where %d are expected",
 						column->name, length, column->cells),
-				 errdetail("Every row needs an array of the length that the model was trained on.")));
+				 errdetail("Every row needs an array of the same length.")));
 }
 
 static void
