@@ -327,7 +327,7 @@ ml_encode_error(const MlEncoder *encoder, const double *cells)
 	elog(ERROR, "row can be encoded");
 }
 
-/* ---- layout ---- */
+/* ---- runs ---- */
 
 /* Encoded columns before the indicator. */
 static int
@@ -336,11 +336,25 @@ block_size(const MlEncoding *e)
 	return e->width - (e->indicator ? 1 : 0);
 }
 
+/* Whether there is a scaling that changes anything. */
+static bool
+is_scaled(const MlEncoding *e)
+{
+	if (e->scale == NULL)
+		return false;
+	for (int i = 0; i < block_size(e); i++)
+	{
+		if (e->center[i] != 0 || e->scale[i] != 1)
+			return true;
+	}
+	return false;
+}
+
 /* The scaling of runs by encoded column, 0 and 1 where there is none. */
 static void
 collect_scaling(MlEncoder *encoder)
 {
-	Size		size = (Size) Max(encoder->p, 1) * sizeof(double);
+	Size		size = (Size) encoder->p * sizeof(double);
 
 	encoder->run_center = palloc_extended(size, MCXT_ALLOC_HUGE);
 	encoder->run_scale = palloc_extended(size, MCXT_ALLOC_HUGE);
@@ -360,9 +374,8 @@ collect_scaling(MlEncoder *encoder)
 	}
 }
 
-/* Marks runs of number columns, and each encoded column's source. */
-static void
-find_runs(MlEncoder *encoder)
+void
+ml_encoder_prepare(MlEncoder *encoder)
 {
 	const MlSchema *schema = encoder->schema;
 	bool		scaled = false;
@@ -373,16 +386,13 @@ find_runs(MlEncoder *encoder)
 		const MlColumn *column = &schema->columns[i];
 		const MlEncoding *next = i + 1 < schema->ncolumns ? e + 1 : NULL;
 
-		for (int k = 0; k < e->width; k++)
-			encoder->source[e->first + k] = i;
-
 		e->run = e->run_cells = 0;
 		e->run_scaled = false;
 		if (e->code != ML_CODE_NUMBER || e->indicator)
 			continue;
 		e->run = 1;
 		e->run_cells = column->cells;
-		e->run_scaled = e->scale != NULL;
+		e->run_scaled = is_scaled(e);
 		if (next && next->run > 0 && next->first == e->first + e->width &&
 			column[1].first_cell == column->first_cell + column->cells)
 		{
@@ -394,105 +404,6 @@ find_runs(MlEncoder *encoder)
 	}
 	if (scaled)
 		collect_scaling(encoder);
-}
-
-/* Drops a scaling that does nothing, so that runs are found. */
-static void
-drop_unit_scale(MlEncoding *e, int n)
-{
-	if (e->scale == NULL)
-		return;
-	for (int i = 0; i < n; i++)
-	{
-		if (e->center[i] != 0 || e->scale[i] != 1)
-			return;
-	}
-	e->center = e->scale = NULL;
-}
-
-/* Names the columns of a one-hot block: by its first level where several share a slot. */
-static void
-name_one_hot(const MlEncoding *e, const MlColumn *column, char **names)
-{
-	for (int level = 0; level < e->nlevels; level++)
-	{
-		int			slot = e->slot[level];
-
-		if (slot >= 0 && names[slot] == NULL && slot != e->unseen_slot && slot != e->null_slot)
-			names[slot] = psprintf("%s=%s", column->name, ml_dict_get(column->dict, level, NULL));
-	}
-	if (e->unseen_slot >= 0)
-		names[e->unseen_slot] = psprintf("%s=other", column->name);
-	if (e->null_slot >= 0 && e->null_slot != e->unseen_slot)
-		names[e->null_slot] = psprintf("%s is null", column->name);
-}
-
-static void
-name_columns(const MlEncoding *e, const MlColumn *column, char **names)
-{
-	static const char *const parts[] = {"days", "month", "dow", "hour"};
-	int			n = block_size(e);
-
-	if (e->code == ML_CODE_ONE_HOT)
-		name_one_hot(e, column, names);
-	else
-	{
-		for (int i = 0; i < n; i++)
-			names[i] = e->code == ML_CODE_DATE ? psprintf("%s.%s", column->name, parts[i])
-				: pstrdup(cell_name(column, i));
-	}
-	if (e->indicator)
-		names[n] = psprintf("%s is null", column->name);
-
-	for (int i = 0; i < e->width; i++)
-	{
-		if (names[i] == NULL)
-			elog(ERROR, "slot %d of column \"%s\" has no level", i, column->name);
-	}
-}
-
-static void
-alloc_columns(MlEncoder *encoder)
-{
-	Size		n = Max(encoder->p, 1);
-	int			flags = MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO;
-
-	encoder->names = palloc_extended(n * sizeof(char *), flags);
-	encoder->source = palloc_extended(n * sizeof(int), flags);
-	encoder->numeric = palloc_extended(n * sizeof(bool), flags);
-}
-
-void
-ml_encoder_finish(MlEncoder *encoder)
-{
-	const MlSchema *schema = encoder->schema;
-
-	encoder->p = 0;
-	for (int i = 0; i < schema->ncolumns; i++)
-	{
-		MlEncoding *e = &encoder->columns[i];
-
-		if (e->width > MAX_ENCODED - encoder->p)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("the features become more than %d encoded columns", MAX_ENCODED)));
-		e->first = encoder->p;
-		encoder->p += e->width;
-		if (e->code == ML_CODE_NUMBER || e->code == ML_CODE_DATE)
-			drop_unit_scale(e, block_size(e));
-	}
-
-	alloc_columns(encoder);
-	for (int i = 0; i < schema->ncolumns; i++)
-	{
-		const MlEncoding *e = &encoder->columns[i];
-		const MlColumn *column = &schema->columns[i];
-
-		name_columns(e, column, encoder->names + e->first);
-		for (int k = 0; k < block_size(e); k++)
-			encoder->numeric[e->first + k] = e->code != ML_CODE_ONE_HOT && column->kind != ML_BOOLEAN;
-	}
-	find_runs(encoder);
 }
 
 /* ---- bytes ---- */
@@ -610,8 +521,8 @@ save_encoding(const MlEncoding *e, const MlColumn *column, MlWriter *writer)
 		case ML_CODE_NUMBER:
 		case ML_CODE_DATE:
 			save_numbers(writer, forbids_missing(e) ? NULL : e->fill, parts);
-			save_numbers(writer, e->scale ? e->center : NULL, parts);
-			save_numbers(writer, e->scale, parts);
+			save_numbers(writer, is_scaled(e) ? e->center : NULL, parts);
+			save_numbers(writer, is_scaled(e) ? e->scale : NULL, parts);
 			break;
 		case ML_CODE_ONE_HOT:
 			ml_write_u32(writer, e->nlevels);
@@ -732,6 +643,27 @@ ml_encoder_save(const MlEncoder *encoder, MlWriter *writer)
 	}
 }
 
+/* What is known of each encoded column. */
+static void
+load_columns(MlReader *reader, MlEncoder *encoder)
+{
+	Size		n = Max(encoder->p, 1);
+
+	encoder->names = palloc_extended(n * sizeof(char *), MCXT_ALLOC_HUGE);
+	encoder->source = palloc_extended(n * sizeof(int), MCXT_ALLOC_HUGE);
+	encoder->numeric = palloc_extended(n * sizeof(bool), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < encoder->p; i++)
+	{
+		encoder->names[i] = load_name(reader);
+		encoder->numeric[i] = load_bool(reader);
+	}
+	for (int i = 0; i < encoder->schema->ncolumns; i++)
+	{
+		for (int k = 0; k < encoder->columns[i].width; k++)
+			encoder->source[encoder->columns[i].first + k] = i;
+	}
+}
+
 MlEncoder *
 ml_encoder_load(MlReader *reader)
 {
@@ -756,12 +688,7 @@ ml_encoder_load(MlReader *reader)
 
 	if (encoder->p > ml_read_left(reader) / 5)
 		ml_corrupt("Encoder has %d encoded columns.", encoder->p);
-	alloc_columns(encoder);
-	for (int i = 0; i < encoder->p; i++)
-	{
-		encoder->names[i] = load_name(reader);
-		encoder->numeric[i] = load_bool(reader);
-	}
-	find_runs(encoder);
+	load_columns(reader, encoder);
+	ml_encoder_prepare(encoder);
 	return encoder;
 }

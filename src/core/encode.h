@@ -43,7 +43,7 @@ typedef struct MlEncoding
 	double		unseen_value;	/* TABLE: for a level not seen in training */
 	int			unseen_slot;	/* ONE_HOT: -1, or the slot of "other" */
 	bool		unseen_error;
-	int			run;			/* set by ml_encoder_finish: number columns from here without indicator, ... */
+	int			run;			/* set by ml_encoder_prepare: number columns from here without indicator, ... */
 	int			run_cells;		/* ... their cells, ... */
 	bool		run_scaled;		/* ... and whether any is scaled */
 } MlEncoding;
@@ -56,16 +56,16 @@ typedef struct MlEncoder
 	char	  **names;			/* p: "carat", "cut=Ideal", "age is null", "when.month" */
 	int		   *source;			/* p: schema column */
 	bool	   *numeric;		/* p: a number that a standardizing penalty counts in sd units; false: 0/1 */
-	double	   *run_center;		/* p: set by ml_encoder_finish when a run is scaled */
+	double	   *run_center;		/* p: set by ml_encoder_prepare when a run is scaled */
 	double	   *run_scale;
 } MlEncoder;
 
 /*
- * Lays the encoder out once code, width, slots, fill and the like of every
- * column are set: first, p, names, source, numeric, and the runs that make
- * ml_encode fast.  Drops a scaling by 0 and 1.  In the current context.
+ * To be called on an encoder that was put together, not loaded, once all of it
+ * is set: finds the runs of number columns.  ml_encode is right without, but
+ * slower.  Allocates in the current context.
  */
-extern void ml_encoder_finish(MlEncoder *encoder);
+extern void ml_encoder_prepare(MlEncoder *encoder);
 
 /*
  * Encodes n rows of cells (`stride` doubles apart) into x, n x p, row-major.

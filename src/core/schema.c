@@ -251,6 +251,21 @@ how_for_kind(MlKind kind, Oid type, Oid *func)
 	return 0;
 }
 
+/* The cure is known when text was given for something else. */
+static void
+type_mismatch(const MlColumn *column, Oid type)
+{
+	int			how = how_category(getBaseType(type));
+	const char *needed = column->type ? column->type : "double precision";
+
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("column \"%s\" is of type %s where %s is expected",
+					column->name, format_type_be(type), needed),
+			 how == HOW_TEXT || how == HOW_BPCHAR
+			 ? errhint("Cast it, as in %s::%s.", quote_identifier(column->name), needed) : 0));
+}
+
 void
 ml_converter_init(MlConverter *converter, const MlColumn *column, Oid type, bool intern)
 {
@@ -263,17 +278,7 @@ ml_converter_init(MlConverter *converter, const MlColumn *column, Oid type, bool
 	converter->intern = intern;
 
 	if (converter->how == 0)
-	{
-		bool		textual = how_category(converter->type) == HOW_TEXT ||
-			how_category(converter->type) == HOW_BPCHAR;
-
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" is of type %s but the model was trained on type %s",
-						column->name, format_type_be(type), column->type),
-				 textual ? errhint("Cast it, as in %s::%s.",
-								   quote_identifier(column->name), column->type) : 0));
-	}
+		type_mismatch(column, type);
 
 	if (converter->how == HOW_OUTPUT)
 		getTypeOutputInfo(converter->type, &func, &varlena);
@@ -491,17 +496,18 @@ array_cells(const ArrayType *array, int how, double *cells)
 }
 
 int
-ml_converter_length(MlConverter *converter, Datum value)
+ml_array_length(MlConverter *converter, Datum value)
 {
-	ArrayType  *array;
 	int			how;
-	int			length;
+	ArrayType  *array = array_of(converter, value, &how);
+	int			length = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 
-	if (converter->column->kind != ML_ARRAY)
-		return 1;
-	array = array_of(converter, value, &how);
 	check_dimensions(converter->column, ARR_NDIM(array));
-	length = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	if (length == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column \"%s\" has an empty array", converter->column->name),
+				 errdetail("An array needs an element at least to be a feature.")));
 	if ((Pointer) array != DatumGetPointer(value))
 		pfree(array);
 	return length;
