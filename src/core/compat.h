@@ -5,6 +5,11 @@
 #define ML_COMPAT_H
 
 #include "postgres.h"
+#if PG_VERSION_NUM < 160000
+/* As in later versions: what the server looks up stays visible under -fvisibility=hidden. */
+#undef PGDLLEXPORT
+#define PGDLLEXPORT __attribute__((visibility("default")))
+#endif
 #include "fmgr.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
@@ -28,10 +33,10 @@
 #define ml_local_beentry(i) pgstat_fetch_stat_local_beentry(i)
 #endif
 
-/* Before 16 PGDLLEXPORT says nothing, but the library is compiled with hidden symbols. */
-#if PG_VERSION_NUM < 160000 && defined(__GNUC__) && !defined(WIN32)
-#undef PGDLLEXPORT
-#define PGDLLEXPORT __attribute__((visibility("default")))
+/* Intervals can be infinite from 17 on. */
+#if PG_VERSION_NUM < 170000
+#define INTERVAL_IS_NOBEGIN(i) ((void) (i), false)
+#define INTERVAL_IS_NOEND(i) ((void) (i), false)
 #endif
 
 /* The functions of the install script; the library exports nothing else. */
