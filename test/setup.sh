@@ -2,6 +2,9 @@
 # and makes, below one directory, everything else: a private copy of PostgreSQL, a copy of the sources,
 # the build, a server.  No existing cluster, no system directory and no file of the checkout is touched.
 
+# The caller's own server is none of our business.
+for name in "${!PG@}"; do [ "$name" = PG_MAJOR ] || unset "$name"; done
+
 say() { printf '%s\n' "$*"; }
 die() { printf '%s\n' "$*" >&2; exit 1; }
 
