@@ -15,7 +15,7 @@ OBJS = $(patsubst %.c,%.o,$(sort $(filter-out src/num/%,$(wildcard src/*.c src/*
 
 # The install script is made of the parts that lie beside the C code they declare: these first, in this order.
 SQL_ORDER = $(patsubst %,src/%.sql,core/type core/catalog core/registry core/state deploy/registry eval/metrics \
-	core/train core/predict explain/look eval/evaluate eval/crossval)
+	train/train core/predict explain/look eval/evaluate eval/crossval)
 SQL_ALL := $(sort $(wildcard src/*/*.sql))
 SQL_PARTS := $(filter $(SQL_ALL),$(SQL_ORDER)) $(filter-out $(SQL_ORDER),$(SQL_ALL))
 SCRIPT := sql/ml_ext--$(EXTVERSION).sql
