@@ -5,6 +5,11 @@
 #define ML_COMPAT_H
 
 #include "postgres.h"
+#if PG_VERSION_NUM < 160000
+/* As in later versions: what the server looks up stays visible under -fvisibility=hidden. */
+#undef PGDLLEXPORT
+#define PGDLLEXPORT __attribute__((visibility("default")))
+#endif
 #include "fmgr.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
