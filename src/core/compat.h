@@ -57,6 +57,12 @@
 #define ml_local_beentry(i) pgstat_fetch_stat_local_beentry(i)
 #endif
 
+/* Intervals can be infinite from 17 on. */
+#if PG_VERSION_NUM < 170000
+#define INTERVAL_IS_NOBEGIN(i) ((void) (i), false)
+#define INTERVAL_IS_NOEND(i) ((void) (i), false)
+#endif
+
 /* The functions of the install script; the library exports nothing else. */
 #define ML_FUNCTION(name) \
 	PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \

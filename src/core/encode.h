@@ -43,6 +43,8 @@ typedef struct MlEncoding
 	double		unseen_value;	/* TABLE: for a level not seen in training */
 	int			unseen_slot;	/* ONE_HOT: -1, or the slot of "other" */
 	bool		unseen_error;
+	int			run;			/* set by ml_encoder_finish: columns from here that are copied as they are */
+	int			run_cells;
 } MlEncoding;
 
 typedef struct MlEncoder
@@ -54,6 +56,13 @@ typedef struct MlEncoder
 	int		   *source;			/* p: schema column */
 	bool	   *numeric;		/* p: a number that a standardizing penalty counts in sd units; false: 0/1 */
 } MlEncoder;
+
+/*
+ * Lays the encoder out once code, width, slots, fill and the like of every
+ * column are set: first, p, names, source, numeric, and the runs that make
+ * ml_encode fast.  Drops a scaling by 0 and 1.  In the current context.
+ */
+extern void ml_encoder_finish(MlEncoder *encoder);
 
 /*
  * Encodes n rows of cells (`stride` doubles apart) into x, n x p, row-major.

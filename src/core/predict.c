@@ -21,6 +21,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "core/acl.h"
 #include "core/cache.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -28,7 +29,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
-#include "utils/inval.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -39,32 +39,9 @@
 /* What the key of a model given as value holds. */
 #define KEY_TOAST 't'			/* the toast pointer */
 #define KEY_ID 'i'				/* the model's id */
-
-static uint64 generation = 1;	/* of the catalog, as this backend has heard */
-static Oid	catalog_relation = InvalidOid;
+#define MODEL_HEAD 64			/* bytes that have the id among them */
 
 /* ---- the model ---- */
-
-static void
-catalog_changed(Datum arg, Oid relation)
-{
-	if (relation == InvalidOid || relation == catalog_relation)
-		generation++;
-}
-
-/* Makes `generation` follow the catalog. */
-static void
-watch_catalog(void)
-{
-	static bool registered = false;
-
-	if (!registered)
-	{
-		CacheRegisterRelcacheCallback(catalog_changed, (Datum) 0);
-		registered = true;
-	}
-	catalog_relation = ml_catalog_relation();
-}
 
 static void
 note_snapshot(MlSite *site)
@@ -119,10 +96,14 @@ value_key(Datum value, char *key)
 		return 1 + sizeof(struct varatt_external);
 	}
 	key[0] = KEY_ID;
-	v = PG_DETOAST_DATUM(value);
-	ml_model_id(v, (uint8 *) key + 1);
-	if ((Pointer) v != DatumGetPointer(value))
+	if (VARATT_IS_EXTERNAL(v) || VARATT_IS_COMPRESSED(v))
+	{
+		v = PG_DETOAST_DATUM_SLICE(value, 0, MODEL_HEAD);
+		ml_model_id(v, (uint8 *) key + 1);
 		pfree(v);
+	}
+	else
+		ml_model_id(v, (uint8 *) key + 1);
 	return 1 + ML_MODEL_ID_SIZE;
 }
 
@@ -142,7 +123,7 @@ model_stands(const MlSite *site, FunctionCallInfo fcinfo)
 		case ML_BY_VERSION:
 			return PG_GETARG_INT64(0) == site->version_id;
 		case ML_BY_NAME:
-			if (site->generation != generation && !same_snapshot(site))
+			if (site->generation != ml_catalog_generation() && !same_snapshot(site))
 				return false;
 			return site->model_const || same_text(site->key, PG_GETARG_TEXT_PP(0));
 		case ML_BY_VALUE:
@@ -165,11 +146,9 @@ model_load(MlSite *site, FunctionCallInfo fcinfo)
 	const MlModel *model = NULL;
 	bytea	   *key = NULL;
 	int64		version = 0;
-	uint64		seen;
+	uint64		seen = ml_catalog_generation();
 	char		bytes[MAX_VALUE_KEY];
 
-	watch_catalog();
-	seen = generation;
 	switch (site->model_form)
 	{
 		case ML_BY_NAME:

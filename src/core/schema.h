@@ -68,6 +68,9 @@ extern MlKind ml_kind_of_type(Oid type);
 /* 42804 unless values of `type` can be given for `column` (an int for a numeric, say). */
 extern void ml_converter_init(MlConverter *converter, const MlColumn *column, Oid type, bool intern);
 
+/* Elements of a non-null array, to learn column->cells from the first row; 1 for other kinds. */
+extern int	ml_converter_length(MlConverter *converter, Datum value);
+
 /* Writes column->cells doubles.  NaN and infinities of the input are passed on as given. */
 extern void ml_convert(MlConverter *converter, Datum value, bool isnull, double *cells);
 
