@@ -70,6 +70,7 @@ typedef struct MlSite
 	Datum	   *values;
 	bool	   *nulls;
 	MlInput    *inputs;			/* one per schema column */
+	bool		all_float8;		/* ML_ROW_COLUMNS: argument i is cell i as it stands */
 
 	/* ml_probability: the class asked for last. */
 	bytea	   *class_key;
