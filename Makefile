@@ -14,7 +14,7 @@ ALGO_OBJS = $(ALGORITHMS:.c=.o)
 OBJS = $(patsubst %.c,%.o,$(sort $(filter-out src/num/%,$(wildcard src/*.c src/*/*.c)))) $(NUM_OBJS) $(ALGO_OBJS)
 
 # The install script is made of the parts that lie beside the C code they declare, in this order.
-SQL_PARTS = $(foreach part,core/type core/catalog core/registry core/state eval/metrics \
+SQL_PARTS = $(foreach part,core/type core/catalog deploy/registry core/registry core/state eval/metrics \
 	core/train core/predict explain/look eval/evaluate eval/crossval,$(wildcard src/$(part).sql))
 SCRIPT := sql/ml_ext--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
