@@ -23,6 +23,7 @@
 #include "catalog/pg_type.h"
 #include "core/acl.h"
 #include "core/cache.h"
+#include "executor/executor.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/primnodes.h"
@@ -334,28 +335,21 @@ find_attribute(TupleDesc tupdesc, const char *name)
 
 /* Finds the model's columns in a row type. */
 static void
-row_setup_record(MlSite *site, Oid type, int32 typmod, uint64 id)
+row_setup_record(MlSite *site, TupleDesc tupdesc, uint64 id)
 {
 	const MlSchema *schema = site->model->encoder->schema;
-	TupleDesc	shared = lookup_rowtype_tupdesc(type, typmod);
 	MemoryContext old;
-	int			last = 0;
 
 	inputs_begin(site);
 	old = MemoryContextSwitchTo(site->row_cxt);
-	site->tupdesc = CreateTupleDescCopyConstr(shared);
-	ReleaseTupleDesc(shared);
 	for (int i = 0; i < schema->ncolumns; i++)
 	{
-		int			at = find_attribute(site->tupdesc, schema->columns[i].name);
+		int			at = find_attribute(tupdesc, schema->columns[i].name);
 
-		input_init(site, i, at, TupleDescAttr(site->tupdesc, at)->atttypid);
-		last = Max(last, at + 1);
+		input_init(site, i, at, TupleDescAttr(tupdesc, at)->atttypid);
 	}
-	/* Columns behind the last one needed are never taken apart. */
-	site->tupdesc->natts = last;
-	site->values = palloc(sizeof(Datum) * Max(last, 1));
-	site->nulls = palloc(sizeof(bool) * Max(last, 1));
+	site->values = palloc(sizeof(Datum) * Max(tupdesc->natts, 1));
+	site->nulls = palloc(sizeof(bool) * Max(tupdesc->natts, 1));
 	site->row_type = id;
 	MemoryContextSwitchTo(old);
 	site->row_ready = true;
@@ -445,21 +439,24 @@ read_record(MlSite *site, FunctionCallInfo fcinfo)
 	int32		typmod = HeapTupleHeaderGetTypMod(header);
 	uint64		id = assign_record_type_identifier(type, typmod);
 	int			n = site->model->encoder->schema->ncolumns;
+	TupleDesc	tupdesc = lookup_rowtype_tupdesc(type, typmod);
 	HeapTupleData tuple;
 
+	/* The descriptor is the server's own: a copy does not know the versions of a row's columns. */
 	if (!site->row_ready || site->row_type != id)
-		row_setup_record(site, type, typmod, id);
+		row_setup_record(site, tupdesc, id);
 	tuple.t_len = HeapTupleHeaderGetDatumLength(header);
 	ItemPointerSetInvalid(&tuple.t_self);
 	tuple.t_tableOid = InvalidOid;
 	tuple.t_data = header;
-	heap_deform_tuple(&tuple, site->tupdesc, site->values, site->nulls);
+	heap_deform_tuple(&tuple, tupdesc, site->values, site->nulls);
 	for (int i = 0; i < n; i++)
 	{
 		int			at = site->inputs[i].position;
 
 		read_input(&site->inputs[i], site->values[at], site->nulls[at], site->cells);
 	}
+	ReleaseTupleDesc(tupdesc);
 }
 
 /* The member of a JSON row for a column; 42703 when it is missing. */
@@ -596,12 +593,17 @@ ml_site_value(MlSite *site, FunctionCallInfo fcinfo, int column)
 	}
 	if (site->row_form == ML_ROW_RECORD)
 	{
+		HeapTupleHeader header = PG_GETARG_HEAPTUPLEHEADER(site->row_arg);
+		TupleDesc	tupdesc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header),
+													 HeapTupleHeaderGetTypMod(header));
 		int			at = site->inputs[column].position;
+		bool		isnull;
 
-		if (site->nulls[at])
+		type = TupleDescAttr(tupdesc, at)->atttypid;
+		ReleaseTupleDesc(tupdesc);
+		value = GetAttributeByNum(header, at + 1, &isnull);
+		if (isnull)
 			return NULL;
-		value = site->values[at];
-		type = TupleDescAttr(site->tupdesc, at)->atttypid;
 	}
 	else
 	{

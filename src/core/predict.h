@@ -66,7 +66,6 @@ typedef struct MlSite
 	/* The row type, for ML_ROW_RECORD and ML_ROW_COLUMNS. */
 	bool		row_ready;
 	uint64		row_type;		/* as assign_record_type_identifier numbers them */
-	TupleDesc	tupdesc;		/* cut after the last column needed */
 	Datum	   *values;
 	bool	   *nulls;
 	MlInput    *inputs;			/* one per schema column */
