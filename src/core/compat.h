@@ -19,6 +19,30 @@
 #error "ml_ext needs PostgreSQL 14 or later"
 #endif
 
+/*
+ * expandRTE learned in 18 which of the old and new row is meant, and a Var in
+ * 16 which outer joins may null it.  Macros: most files need no parser headers.
+ */
+#if PG_VERSION_NUM >= 180000
+#define ml_expand_rte(rte, var, dropped, names, vars) \
+	expandRTE(rte, (var)->varno, (var)->varlevelsup, (var)->varreturningtype, -1, dropped, names, vars)
+#else
+#define ml_expand_rte(rte, var, dropped, names, vars) \
+	expandRTE(rte, (var)->varno, (var)->varlevelsup, -1, dropped, names, vars)
+#endif
+#if PG_VERSION_NUM >= 160000
+#define ml_var_nulled(var) ((var)->varnullingrels != NULL)
+#else
+#define ml_var_nulled(var) ((void) (var), false)
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#define ml_function_aclcheck(function, role) \
+	object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE)
+#else
+#define ml_function_aclcheck(function, role) pg_proc_aclcheck(function, role, ACL_EXECUTE)
+#endif
+
 /* "ml." settings that nobody has defined are refused (15) or warned about (14). */
 #if PG_VERSION_NUM >= 150000
 #define ml_reserve_guc_prefix(prefix) MarkGUCPrefixReserved(prefix)

@@ -166,7 +166,7 @@ streamed_repeats(MlTraining *t, int folds, int repeats, FoldScores *scores)
 }
 
 static void
-put_rows(ReturnSetInfo *rsinfo, const FoldScores *scores)
+put_rows(MlResultRows *rows, const FoldScores *scores)
 {
 	for (int m = 0; m < scores->nmetrics; m++)
 	{
@@ -203,7 +203,7 @@ put_rows(ReturnSetInfo *rsinfo, const FoldScores *scores)
 		nulls[1] = n == 0;
 		nulls[2] = n < 2;
 		nulls[4] = n == 0 || isnan(baseline);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		ml_result_add(rows, values, nulls);
 	}
 }
 
@@ -228,6 +228,7 @@ ML_FUNCTION(ml_sql_cv)
 	MlRequest	r = {0};
 	FoldScores	scores = {0};
 	MlTraining *t;
+	MlResultRows rows;
 	int			folds = arg_count(fcinfo, 4, "folds", 2, MAX_FOLDS);
 	int			repeats = arg_count(fcinfo, 5, "repeats", 1, 100);
 	MemoryContext caller = CurrentMemoryContext;
@@ -245,7 +246,7 @@ ML_FUNCTION(ml_sql_cv)
 	r.order_by = ml_arg_text(fcinfo, 11);
 	ml_arg_required(fcinfo, 12, "seed");
 	r.seed = PG_GETARG_INT64(12);
-	ml_init_srf(fcinfo);
+	ml_result_begin(fcinfo, &rows);
 	t = ml_training_begin("cv", &r);
 	for (int i = 0; i < MAX_METRICS; i++)
 	{
@@ -264,13 +265,12 @@ ML_FUNCTION(ml_sql_cv)
 					 errmsg("%lld rows are too few for %d folds", (long long) t->rows_used, folds)));
 		for (int i = 0; i < repeats; i++)
 		{
-			if (i > 0)
-				ml_training_reshuffle(t);
+			t->repeat = i;
 			collected_repeat(t, folds, &scores);
 		}
 	}
 	MemoryContextSwitchTo(caller);
-	put_rows((ReturnSetInfo *) fcinfo->resultinfo, &scores);
+	put_rows(&rows, &scores);
 	ml_training_end(t);
 	PG_RETURN_VOID();
 }

@@ -146,9 +146,8 @@ open_scorer(Scorer *s, const MlSource *source, const int *columns)
 }
 
 static void
-evaluate(FunctionCallInfo fcinfo, const MlModel *model, const char *text)
+evaluate(MlResultRows *rows, const MlModel *model, const char *text)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	MlSource   *source = ml_source_open(text);
 	const MlSchema *schema = model->encoder->schema;
 	int		   *columns = palloc((schema->ncolumns + 1) * sizeof(int));
@@ -191,7 +190,7 @@ evaluate(FunctionCallInfo fcinfo, const MlModel *model, const char *text)
 		nulls[2] = isnan(a[i].ci_low);
 		nulls[3] = isnan(a[i].ci_high);
 		nulls[4] = isnan(b[i].value);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		ml_result_add(rows, values, nulls);
 	}
 	ml_metrics_free(s.metrics);
 	ml_metrics_free(s.baseline);
@@ -202,15 +201,16 @@ ML_FUNCTION(ml_sql_evaluate)
 {
 	MlModelRef	ref;
 	MemoryContext cxt;
+	MlResultRows rows;
 
 	ml_arg_required(fcinfo, 0, "model");
 	ml_arg_required(fcinfo, 1, "source");
-	ml_init_srf(fcinfo);
+	ml_result_begin(fcinfo, &rows);
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "ml_ext evaluate", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(cxt);
 	ml_progress_start("evaluate", InvalidOid);
 	ml_catalog_resolve(ml_arg_text(fcinfo, 0), ML_PREDICT, false, &ref);
-	evaluate(fcinfo, ml_cache_version(ref.version_id, cxt), ml_arg_text(fcinfo, 1));
+	evaluate(&rows, ml_cache_version(ref.version_id, cxt), ml_arg_text(fcinfo, 1));
 	ml_progress_end();
 	MemoryContextDelete(cxt);
 	PG_RETURN_VOID();
@@ -220,14 +220,15 @@ ML_FUNCTION(ml_sql_evaluate)
 ML_FUNCTION(ml_sql_evaluate_value)
 {
 	MemoryContext cxt;
+	MlResultRows rows;
 
 	ml_arg_required(fcinfo, 0, "model");
 	ml_arg_required(fcinfo, 1, "source");
-	ml_init_srf(fcinfo);
+	ml_result_begin(fcinfo, &rows);
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "ml_ext evaluate", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(cxt);
 	ml_progress_start("evaluate", InvalidOid);
-	evaluate(fcinfo, ml_model_unpack((struct varlena *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0))),
+	evaluate(&rows, ml_model_unpack((struct varlena *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0))),
 			 ml_arg_text(fcinfo, 1));
 	ml_progress_end();
 	MemoryContextDelete(cxt);

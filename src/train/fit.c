@@ -15,6 +15,7 @@
 
 #include "core/progress.h"
 #include "core/registry.h"
+#include "core/state.h"
 #include "eval/metrics.h"
 
 #define EXACT_SPLIT_ROWS (1024 * 1024)	/* split numbers kept in memory to cut classes exactly: 8 MB */
@@ -67,6 +68,15 @@ ml_row_weight(const MlTraining *t, const double *row)
 	return t->class_weight ? w * t->class_weight[row_class(t, row[t->at_y])] : w;
 }
 
+/* What a row is split by: its place in time, or its uniform number, mixed anew for each repeat. */
+static double
+split_key(const MlTraining *t, const double *row, int at_u, int at_order)
+{
+	if (at_order >= 0)
+		return row[at_order];
+	return t->repeat == 0 ? row[at_u] : ml_split_uniform((uint64) (row[at_u] * 0x1p53), t->repeat);
+}
+
 /* The part a row belongs to. */
 static int
 row_part(const MlTraining *t, const MlSplit *split, double y, double key)
@@ -82,7 +92,7 @@ row_part(const MlTraining *t, const MlSplit *split, double y, double key)
 }
 
 static bool
-passes(const MlTraining *t, const MlMask *mask, const double *row, int at_y, int at_u, int at_key)
+passes(const MlTraining *t, const MlMask *mask, const double *row, int at_y, int at_u, int at_order)
 {
 	int			part;
 
@@ -97,7 +107,7 @@ passes(const MlTraining *t, const MlMask *mask, const double *row, int at_y, int
 	}
 	if (mask->split == NULL)
 		return true;
-	part = row_part(t, mask->split, row[at_y], row[at_key]);
+	part = row_part(t, mask->split, row[at_y], split_key(t, row, at_u, at_order));
 	if (mask->before)
 		return part > mask->part;
 	return (part == mask->part) == mask->inside;
@@ -110,7 +120,7 @@ ml_rows_next(MlTraining *t, const MlMask *mask, double *block)
 	int			got;
 	int			shift = t->stored_width - t->width;
 	int			at_y = t->at_y + shift;
-	int			at_key = (t->at_order >= 0 ? t->at_order : t->at_u) + shift;
+	int			at_order = t->at_order >= 0 ? t->at_order + shift : -1;
 	bool		drop = t->core.impute == ML_IMPUTE_DROP;
 
 	while ((got = ml_dataset_next(t->rows, &rows)) > 0)
@@ -122,7 +132,7 @@ ml_rows_next(MlTraining *t, const MlMask *mask, double *block)
 			const double *from = rows + (Size) i * t->stored_width;
 			double	   *to = block + (Size) n * t->width;
 
-			if (!passes(t, mask, from, at_y, t->at_u + shift, at_key))
+			if (!passes(t, mask, from, at_y, t->at_u + shift, at_order))
 				continue;
 			if (shift == 0)
 				memcpy(to, from, t->width * sizeof(double));
@@ -188,7 +198,6 @@ ml_training_split(MlTraining *t, int nparts, const double *shares)
 	MlSplit    *split = palloc0(sizeof(MlSplit));
 	int			strata = t->classes > 0 && t->at_order < 0 && t->split_column < 0 ? t->classes : 1;
 	int			blocks = t->classes > 0 && t->at_order < 0 ? t->classes : 1;
-	int			key = t->at_order >= 0 ? t->at_order : t->at_u;
 	Size		limit = t->at_order >= 0 ? SIZE_MAX : EXACT_SPLIT_ROWS / strata;
 	double	   *block;
 	double	  **keys = palloc0(strata * sizeof(double *));
@@ -213,7 +222,7 @@ ml_training_split(MlTraining *t, int nparts, const double *shares)
 			int			s = strata > 1 ? (int) ml_row_target(t, row) : 0;
 
 			if (keys[s])
-				keys[s][n[s]++] = row[key];
+				keys[s][n[s]++] = split_key(t, row, t->at_u, t->at_order);
 		}
 	for (int s = 0; s < strata; s++)
 	{

@@ -86,6 +86,7 @@ typedef struct MlTraining
 	double	   *class_rows;		/* rows per class */
 	double	   *class_weight;	/* or NULL */
 
+	int			repeat;			/* reshuffles u for repeated splits; 0: as collected */
 	int64		rows_read;
 	int64		rows_used;
 	int64		rows_no_target;
