@@ -67,6 +67,7 @@ typedef struct MlProblem
 	int			pass;			/* 0, 1, ... */
 	const double *carry;		/* what finish handed over, or NULL in pass 0 */
 	size_t		ncarry;
+	bool		last;			/* the rows cannot be read again: finish must end, and warn if more was needed */
 } MlProblem;
 
 /* ---- parameters: one table drives parsing, errors, docs and tuning ---- */
