@@ -793,6 +793,7 @@ logistic_finish(const MlProblem *problem, double *state, MlResult *result)
 	fit.descent.fixed = fit.fixed;
 	fit.descent.gradient_tol = params->tol * state[SUM_WEIGHT];
 	fit.descent.step_tol = STEP_TOL;
+	fit.descent.size = 1;
 	fit.descent.pass = problem->pass;
 	fit.descent.max_iter = l->newton ? params->max_iter : params->max_iter * FIRST_ORDER_PASSES;
 	if (l->newton)
