@@ -36,6 +36,8 @@ typedef struct MlLinear
 
 	/* Inference; vcov NULL when the method has none. */
 	double	   *vcov;			/* (p + 1)^2 of (alpha, beta), row-major, first output only; aliased rows are zero */
+	double	   *std_error;		/* outputs x (p + 1), intercept at x = 0 first, original scale, NaN: undefined;
+								 * NULL: from vcov, where a zero on the diagonal means undefined */
 	double		sigma;			/* residual standard deviation; NaN: none (dispersion known) */
 	double		df;				/* residual degrees of freedom; infinite: z statistics */
 	bool		mean_interval;	/* ml_predict_interval covers the mean, not a new observation */
