@@ -13,9 +13,11 @@ ALGORITHMS = $(sort $(wildcard src/algo/*/*.c))
 ALGO_OBJS = $(ALGORITHMS:.c=.o)
 OBJS = $(patsubst %.c,%.o,$(sort $(filter-out src/num/%,$(wildcard src/*.c src/*/*.c)))) $(NUM_OBJS) $(ALGO_OBJS)
 
-# The install script is made of the parts that lie beside the C code they declare, in this order.
-SQL_PARTS = $(foreach part,core/type core/catalog deploy/registry core/registry core/state eval/metrics \
-	core/train core/predict explain/look eval/evaluate eval/crossval,$(wildcard src/$(part).sql))
+# The install script is made of the parts that lie beside the C code they declare: these first, in this order.
+SQL_ORDER = $(patsubst %,src/%.sql,core/type core/catalog core/registry core/state deploy/registry eval/metrics \
+	train/train core/predict explain/look eval/evaluate eval/crossval)
+SQL_ALL := $(sort $(wildcard src/*/*.sql))
+SQL_PARTS := $(filter $(SQL_ALL),$(SQL_ORDER)) $(filter-out $(SQL_ORDER),$(SQL_ALL))
 SCRIPT := sql/ml_ext--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
 DATA = $(wildcard sql/ml_ext--*--*.sql)

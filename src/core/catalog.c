@@ -708,6 +708,7 @@ ml_catalog_resolve(const char *text, MlPrivilege need, bool missing_ok, MlModelR
 	MlNumberRow number;
 
 	ml_catalog_split(text, name, &wanted);
+	AcceptInvalidationMessages();	/* a transaction that holds its locks hears of no commit otherwise */
 	if (!ml_catalog_find(name, GetUserId(), &model) || model.level == ML_NO_PRIVILEGE)
 	{
 		if (missing_ok)
@@ -751,6 +752,7 @@ ml_catalog_check(int64 version_id, MlPrivilege need)
 	MlCatalogVersion version;
 	MlCatalogModel model;
 
+	AcceptInvalidationMessages();
 	if (!ml_catalog_find_version(version_id, &version) ||
 		!ml_catalog_find_id(version.model_id, GetUserId(), &model))
 		version_missing(version_id);

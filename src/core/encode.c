@@ -18,8 +18,8 @@
  * and 0 otherwise.  impute ERROR and DROP make a missing value an error under
  * every code.
  *
- * Neighbouring number columns without scaling and indicator form a run that is
- * copied at once; a row of a run that has a missing or infinite value goes the
+ * Neighbouring number columns without indicator form a run that is copied or
+ * scaled at once; a row of a run that has a missing or infinite value goes the
  * long way.  An encoder lives in one memory context and goes with it.
  */
 #include "core/encode.h"
@@ -186,27 +186,41 @@ encode_column(const MlEncoding *e, const MlColumn *column, const double *cells, 
 	return false;
 }
 
-/* Copies n numbers; false when one is NaN or infinite.  Four sums keep the adders busy. */
+/*
+ * Whether no number is NaN or infinite: adding one to an exponent of all ones
+ * sets the sign bit.  Integer arithmetic, since compilers vectorize that.
+ */
 static inline bool
-copy_finite(const double *from, double *to, int n)
+all_finite(const double *values, Size n)
 {
-	double		sum[4] = {0, 0, 0, 0};
-	int			i = 0;
+	uint64		overflow = 0;
 
-	for (; i + 4 <= n; i += 4)
+	for (Size i = 0; i < n; i++)
 	{
-		for (int k = 0; k < 4; k++)
-		{
-			to[i + k] = from[i + k];
-			sum[k] += from[i + k] * 0.0;	/* NaN when not finite */
-		}
+		uint64		bits;
+
+		memcpy(&bits, &values[i], sizeof(bits));
+		overflow |= (bits & UINT64CONST(0x7FF0000000000000)) + UINT64CONST(0x0010000000000000);
 	}
-	for (; i < n; i++)
+	return (overflow >> 63) == 0;
+}
+
+/* Copies or scales a run; false when a result is not finite. */
+static inline bool
+encode_run(const MlEncoder *encoder, const MlEncoding *e, const double *restrict cells,
+		   double *restrict x)
+{
+	if (e->run_scaled)
 	{
-		to[i] = from[i];
-		sum[0] += from[i] * 0.0;
+		const double *restrict center = encoder->run_center + e->first;
+		const double *restrict scale = encoder->run_scale + e->first;
+
+		for (int i = 0; i < e->run_cells; i++)
+			x[i] = (cells[i] - center[i]) / scale[i];
 	}
-	return (sum[0] + sum[1]) + (sum[2] + sum[3]) == 0;
+	else
+		memcpy(x, cells, e->run_cells * sizeof(double));
+	return all_finite(x, e->run_cells);
 }
 
 static bool
@@ -219,8 +233,7 @@ encode_row(const MlEncoder *encoder, const double *cells, double *x)
 	{
 		const MlEncoding *e = &encoder->columns[i];
 
-		if (e->run > 0 &&
-			copy_finite(cells + schema->columns[i].first_cell, x + e->first, e->run_cells))
+		if (e->run > 0 && encode_run(encoder, e, cells + schema->columns[i].first_cell, x + e->first))
 		{
 			i += e->run;
 			continue;
@@ -236,6 +249,15 @@ bool
 ml_encode(const MlEncoder *encoder, const double *cells, int stride, int n, double *x)
 {
 	bool		ok = true;
+
+	/* Numbers alone, and nothing between the rows: one block. */
+	if (stride == encoder->p && encoder->schema->ncolumns > 0 &&
+		encoder->columns[0].run == encoder->schema->ncolumns && !encoder->columns[0].run_scaled &&
+		all_finite(cells, (Size) n * stride))
+	{
+		memcpy(x, cells, (Size) n * stride * sizeof(double));
+		return true;
+	}
 
 	for (int i = 0; i < n; i++)
 		ok &= encode_row(encoder, cells + (Size) i * stride, x + (Size) i * encoder->p);
@@ -305,50 +327,7 @@ ml_encode_error(const MlEncoder *encoder, const double *cells)
 	elog(ERROR, "row can be encoded");
 }
 
-/* ---- layout ---- */
-
-/* Marks runs of columns that are copied as they are, and each encoded column's source. */
-static void
-find_runs(MlEncoder *encoder)
-{
-	const MlSchema *schema = encoder->schema;
-
-	for (int i = schema->ncolumns - 1; i >= 0; i--)
-	{
-		MlEncoding *e = &encoder->columns[i];
-		const MlColumn *column = &schema->columns[i];
-		MlEncoding *next = i + 1 < schema->ncolumns ? e + 1 : NULL;
-
-		for (int k = 0; k < e->width; k++)
-			encoder->source[e->first + k] = i;
-
-		e->run = e->run_cells = 0;
-		if (e->code != ML_CODE_NUMBER || e->indicator || e->scale != NULL)
-			continue;
-		e->run = 1;
-		e->run_cells = column->cells;
-		if (next && next->run > 0 && next->first == e->first + e->width &&
-			column[1].first_cell == column->first_cell + column->cells)
-		{
-			e->run += next->run;
-			e->run_cells += next->run_cells;
-		}
-	}
-}
-
-/* Drops a scaling that does nothing, so that runs are found. */
-static void
-drop_unit_scale(MlEncoding *e, int n)
-{
-	if (e->scale == NULL)
-		return;
-	for (int i = 0; i < n; i++)
-	{
-		if (e->center[i] != 0 || e->scale[i] != 1)
-			return;
-	}
-	e->center = e->scale = NULL;
-}
+/* ---- runs ---- */
 
 /* Encoded columns before the indicator. */
 static int
@@ -357,76 +336,74 @@ block_size(const MlEncoding *e)
 	return e->width - (e->indicator ? 1 : 0);
 }
 
-static const char *
-one_hot_name(const MlEncoding *e, const MlColumn *column, int slot)
+/* Whether there is a scaling that changes anything. */
+static bool
+is_scaled(const MlEncoding *e)
 {
-	if (slot == e->null_slot)
-		return psprintf("%s is null", column->name);
-	if (slot == e->unseen_slot)
-		return psprintf("%s=other", column->name);
-	for (int level = 0; level < e->nlevels; level++)
+	if (e->scale == NULL)
+		return false;
+	for (int i = 0; i < block_size(e); i++)
 	{
-		if (e->slot[level] == slot)
-			return psprintf("%s=%s", column->name, ml_dict_get(column->dict, level, NULL));
+		if (e->center[i] != 0 || e->scale[i] != 1)
+			return true;
 	}
-	elog(ERROR, "slot %d of column \"%s\" has no level", slot, column->name);
-	return NULL;				/* keep the compiler quiet */
+	return false;
 }
 
-static const char *
-encoded_name(const MlEncoding *e, const MlColumn *column, int i)
+/* The scaling of runs by encoded column, 0 and 1 where there is none. */
+static void
+collect_scaling(MlEncoder *encoder)
 {
-	static const char *const parts[] = {"days", "month", "dow", "hour"};
+	Size		size = (Size) encoder->p * sizeof(double);
 
-	if (i >= block_size(e))
-		return psprintf("%s is null", column->name);
-	switch (e->code)
+	encoder->run_center = palloc_extended(size, MCXT_ALLOC_HUGE);
+	encoder->run_scale = palloc_extended(size, MCXT_ALLOC_HUGE);
+	for (int i = 0; i < encoder->p; i++)
 	{
-		case ML_CODE_ONE_HOT:
-			return one_hot_name(e, column, i);
-		case ML_CODE_DATE:
-			return psprintf("%s.%s", column->name, parts[i]);
-		default:
-			return cell_name(column, i);
+		encoder->run_center[i] = 0;
+		encoder->run_scale[i] = 1;
+	}
+	for (int i = 0; i < encoder->schema->ncolumns; i++)
+	{
+		const MlEncoding *e = &encoder->columns[i];
+
+		if (e->scale == NULL)
+			continue;
+		memcpy(encoder->run_center + e->first, e->center, block_size(e) * sizeof(double));
+		memcpy(encoder->run_scale + e->first, e->scale, block_size(e) * sizeof(double));
 	}
 }
 
 void
-ml_encoder_finish(MlEncoder *encoder)
+ml_encoder_prepare(MlEncoder *encoder)
 {
 	const MlSchema *schema = encoder->schema;
+	bool		scaled = false;
 
-	encoder->p = 0;
-	for (int i = 0; i < schema->ncolumns; i++)
+	for (int i = schema->ncolumns - 1; i >= 0; i--)
 	{
 		MlEncoding *e = &encoder->columns[i];
-
-		if (e->width > MAX_ENCODED - encoder->p)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("the features become more than %d encoded columns", MAX_ENCODED)));
-		e->first = encoder->p;
-		encoder->p += e->width;
-		if (e->code == ML_CODE_NUMBER || e->code == ML_CODE_DATE)
-			drop_unit_scale(e, block_size(e));
-	}
-
-	encoder->names = palloc0(Max(encoder->p, 1) * sizeof(char *));
-	encoder->source = palloc0(Max(encoder->p, 1) * sizeof(int));
-	encoder->numeric = palloc0(Max(encoder->p, 1) * sizeof(bool));
-	for (int i = 0; i < schema->ncolumns; i++)
-	{
-		const MlEncoding *e = &encoder->columns[i];
 		const MlColumn *column = &schema->columns[i];
+		const MlEncoding *next = i + 1 < schema->ncolumns ? e + 1 : NULL;
 
-		for (int k = 0; k < e->width; k++)
+		e->run = e->run_cells = 0;
+		e->run_scaled = false;
+		if (e->code != ML_CODE_NUMBER || e->indicator)
+			continue;
+		e->run = 1;
+		e->run_cells = column->cells;
+		e->run_scaled = is_scaled(e);
+		if (next && next->run > 0 && next->first == e->first + e->width &&
+			column[1].first_cell == column->first_cell + column->cells)
 		{
-			encoder->names[e->first + k] = pstrdup(encoded_name(e, column, k));
-			encoder->numeric[e->first + k] = k < block_size(e) &&
-				e->code != ML_CODE_ONE_HOT && column->kind != ML_BOOLEAN;
+			e->run += next->run;
+			e->run_cells += next->run_cells;
+			e->run_scaled |= next->run_scaled;
 		}
+		scaled |= e->run_scaled;
 	}
-	find_runs(encoder);
+	if (scaled)
+		collect_scaling(encoder);
 }
 
 /* ---- bytes ---- */
@@ -544,8 +521,8 @@ save_encoding(const MlEncoding *e, const MlColumn *column, MlWriter *writer)
 		case ML_CODE_NUMBER:
 		case ML_CODE_DATE:
 			save_numbers(writer, forbids_missing(e) ? NULL : e->fill, parts);
-			save_numbers(writer, e->scale ? e->center : NULL, parts);
-			save_numbers(writer, e->scale, parts);
+			save_numbers(writer, is_scaled(e) ? e->center : NULL, parts);
+			save_numbers(writer, is_scaled(e) ? e->scale : NULL, parts);
 			break;
 		case ML_CODE_ONE_HOT:
 			ml_write_u32(writer, e->nlevels);
@@ -666,6 +643,27 @@ ml_encoder_save(const MlEncoder *encoder, MlWriter *writer)
 	}
 }
 
+/* What is known of each encoded column. */
+static void
+load_columns(MlReader *reader, MlEncoder *encoder)
+{
+	Size		n = Max(encoder->p, 1);
+
+	encoder->names = palloc_extended(n * sizeof(char *), MCXT_ALLOC_HUGE);
+	encoder->source = palloc_extended(n * sizeof(int), MCXT_ALLOC_HUGE);
+	encoder->numeric = palloc_extended(n * sizeof(bool), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < encoder->p; i++)
+	{
+		encoder->names[i] = load_name(reader);
+		encoder->numeric[i] = load_bool(reader);
+	}
+	for (int i = 0; i < encoder->schema->ncolumns; i++)
+	{
+		for (int k = 0; k < encoder->columns[i].width; k++)
+			encoder->source[encoder->columns[i].first + k] = i;
+	}
+}
+
 MlEncoder *
 ml_encoder_load(MlReader *reader)
 {
@@ -690,14 +688,7 @@ ml_encoder_load(MlReader *reader)
 
 	if (encoder->p > ml_read_left(reader) / 5)
 		ml_corrupt("Encoder has %d encoded columns.", encoder->p);
-	encoder->names = palloc_extended((Size) Max(encoder->p, 1) * sizeof(char *), MCXT_ALLOC_HUGE);
-	encoder->source = palloc_extended((Size) Max(encoder->p, 1) * sizeof(int), MCXT_ALLOC_HUGE);
-	encoder->numeric = palloc_extended((Size) Max(encoder->p, 1) * sizeof(bool), MCXT_ALLOC_HUGE);
-	for (int i = 0; i < encoder->p; i++)
-	{
-		encoder->names[i] = load_name(reader);
-		encoder->numeric[i] = load_bool(reader);
-	}
-	find_runs(encoder);
+	load_columns(reader, encoder);
+	ml_encoder_prepare(encoder);
 	return encoder;
 }

@@ -129,6 +129,8 @@ static MlWarnings *current_sink = NULL;
 static SubTransactionId sink_subxact = InvalidSubTransactionId;
 
 /* printf into palloc'd text. */
+static char *format_message(const char *format, va_list args) pg_attribute_printf(1, 0);
+
 static char *
 format_message(const char *format, va_list args)
 {
@@ -439,7 +441,7 @@ void
 ml_row_text(MlRows *rows, const char *item, const char *value)
 {
 	rows->items = lappend(rows->items, pstrdup(item));
-	rows->values = lappend(rows->values, pstrdup(value));
+	rows->values = lappend(rows->values, value ? pstrdup(value) : NULL);
 }
 
 void

@@ -52,7 +52,7 @@ typedef enum How
 	HOW_CAST_ARRAY = 2 * HOW_ARRAY	/* likewise, after a cast to the array: vector */
 } How;
 
-/* Longest text that format_label writes: a numeric has its own memory. */
+/* Longest text that format_label writes into its caller's buffer. */
 #define LABEL_SIZE Max(MAXDATELEN + 1, 32)
 
 /* How values of a type become one number, or 0. */
@@ -251,6 +251,21 @@ how_for_kind(MlKind kind, Oid type, Oid *func)
 	return 0;
 }
 
+/* The cure is known when text was given for something else. */
+static void
+type_mismatch(const MlColumn *column, Oid type)
+{
+	int			how = how_category(getBaseType(type));
+	const char *needed = column->type ? column->type : "double precision";
+
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("column \"%s\" is of type %s where %s is expected",
+					column->name, format_type_be(type), needed),
+			 how == HOW_TEXT || how == HOW_BPCHAR
+			 ? errhint("Cast it, as in %s::%s.", quote_identifier(column->name), needed) : 0));
+}
+
 void
 ml_converter_init(MlConverter *converter, const MlColumn *column, Oid type, bool intern)
 {
@@ -263,17 +278,7 @@ ml_converter_init(MlConverter *converter, const MlColumn *column, Oid type, bool
 	converter->intern = intern;
 
 	if (converter->how == 0)
-	{
-		bool		textual = how_category(converter->type) == HOW_TEXT ||
-			how_category(converter->type) == HOW_BPCHAR;
-
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" is of type %s but the model was trained on type %s",
-						column->name, format_type_be(type), column->type),
-				 textual ? errhint("Cast it, as in %s::%s.",
-								   quote_identifier(column->name), column->type) : 0));
-	}
+		type_mismatch(column, type);
 
 	if (converter->how == HOW_OUTPUT)
 		getTypeOutputInfo(converter->type, &func, &varlena);
@@ -418,7 +423,7 @@ check_length(const MlColumn *column, int length)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("column \"%s\" has %d elements where %d are expected",
 						column->name, length, column->cells),
-				 errdetail("Every row needs an array of the length that the model was trained on.")));
+				 errdetail("Every row needs an array of the same length.")));
 }
 
 static void
@@ -431,6 +436,21 @@ check_dimensions(const MlColumn *column, int dimensions)
 				 errdetail("Only arrays of one dimension can be used.")));
 }
 
+/* A cast function may take the type modifier and whether the cast is explicit. */
+static Datum
+call_cast(FmgrInfo *func, Datum value)
+{
+	switch (func->fn_nargs)
+	{
+		case 1:
+			return FunctionCall1(func, value);
+		case 2:
+			return FunctionCall2(func, value, Int32GetDatum(-1));
+		default:
+			return FunctionCall3(func, value, Int32GetDatum(-1), BoolGetDatum(false));
+	}
+}
+
 /* The value as an array, after the cast if there is one; to be freed if it is a copy. */
 static ArrayType *
 array_of(MlConverter *converter, Datum value, int *how)
@@ -438,8 +458,7 @@ array_of(MlConverter *converter, Datum value, int *how)
 	if (converter->how > HOW_CAST_ARRAY)
 	{
 		*how = converter->how - HOW_CAST_ARRAY;
-		/* A cast function may look at its 2nd and 3rd argument: typmod, explicit. */
-		value = FunctionCall3(&converter->out, value, Int32GetDatum(-1), BoolGetDatum(false));
+		value = call_cast(&converter->out, value);
 	}
 	else
 		*how = converter->how - HOW_ARRAY;
@@ -477,17 +496,18 @@ array_cells(const ArrayType *array, int how, double *cells)
 }
 
 int
-ml_converter_length(MlConverter *converter, Datum value)
+ml_array_length(MlConverter *converter, Datum value)
 {
-	ArrayType  *array;
 	int			how;
-	int			length;
+	ArrayType  *array = array_of(converter, value, &how);
+	int			length = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 
-	if (converter->column->kind != ML_ARRAY)
-		return 1;
-	array = array_of(converter, value, &how);
 	check_dimensions(converter->column, ARR_NDIM(array));
-	length = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	if (length == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column \"%s\" has an empty array", converter->column->name),
+				 errdetail("An array needs an element at least to be a feature.")));
 	if ((Pointer) array != DatumGetPointer(value))
 		pfree(array);
 	return length;
@@ -533,45 +553,9 @@ text_cell(const MlConverter *converter, Datum value)
 	return cell;
 }
 
-/* The shortest decimal, whole numbers without an exponent, one zero. */
-static int
-format_double(double value, bool single, char *buf)
-{
-	if (fabs(value) < 1e15 && value == rint(value))
-		return pg_lltoa((int64) value, buf);
-	return single ? float_to_shortest_decimal_buf((float) value, buf)
-		: double_to_shortest_decimal_buf(value, buf);
-}
-
-/* Writes the text of a number, boolean, date or time; buf has LABEL_SIZE bytes. */
-static int
-format_label(Oid type, Datum value, char *buf)
-{
-	static const int utc = 0;
-
-	switch (type)
-	{
-		case BOOLOID:
-			return strlen(strcpy(buf, DatumGetBool(value) ? "true" : "false"));
-		case INT2OID:
-			return pg_ltoa(DatumGetInt16(value), buf);
-		case INT4OID:
-			return pg_ltoa(DatumGetInt32(value), buf);
-		case INT8OID:
-			return pg_lltoa(DatumGetInt64(value), buf);
-		case FLOAT4OID:
-			return format_double(DatumGetFloat4(value), true, buf);
-		case FLOAT8OID:
-			return format_double(DatumGetFloat8(value), false, buf);
-		default:
-			JsonEncodeDateTime(buf, value, type, type == TIMESTAMPTZOID ? &utc : NULL);
-			return strlen(buf);
-	}
-}
-
 /* A numeric's text without trailing zeros, palloc'd. */
 static char *
-format_numeric(Datum value)
+numeric_label(Datum value)
 {
 	Numeric		numeric = DatumGetNumeric(value);
 	char	   *text = numeric_normalize(numeric);
@@ -581,20 +565,67 @@ format_numeric(Datum value)
 	return text;
 }
 
+/* The fewest digits that give the value back, as numeric would print them. */
+static char *
+float_label(double value, bool single, char *buf)
+{
+	Datum		numeric;
+
+	if (fabs(value) < 1e15 && value == rint(value))
+	{
+		pg_lltoa((int64) value, buf);
+		return buf;
+	}
+	if (single)
+		float_to_shortest_decimal_buf((float) value, buf);
+	else
+		double_to_shortest_decimal_buf(value, buf);
+	if (strchr(buf, 'e') == NULL)
+		return buf;
+	numeric = DirectFunctionCall3(numeric_in, CStringGetDatum(buf),
+								  ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	return numeric_label(numeric);
+}
+
+/* The text of a number, boolean, date or time: in buf (LABEL_SIZE bytes) or palloc'd. */
+static char *
+format_label(Oid type, Datum value, char *buf)
+{
+	static const int utc = 0;
+
+	switch (type)
+	{
+		case BOOLOID:
+			return strcpy(buf, DatumGetBool(value) ? "true" : "false");
+		case INT2OID:
+			pg_ltoa(DatumGetInt16(value), buf);
+			return buf;
+		case INT4OID:
+			pg_ltoa(DatumGetInt32(value), buf);
+			return buf;
+		case INT8OID:
+			pg_lltoa(DatumGetInt64(value), buf);
+			return buf;
+		case FLOAT4OID:
+			return float_label(DatumGetFloat4(value), true, buf);
+		case FLOAT8OID:
+			return float_label(DatumGetFloat8(value), false, buf);
+		case NUMERICOID:
+			return numeric_label(value);
+		default:
+			return JsonEncodeDateTime(buf, value, type, type == TIMESTAMPTZOID ? &utc : NULL);
+	}
+}
+
 static double
 label_cell(const MlConverter *converter, Datum value)
 {
 	char		buf[LABEL_SIZE];
-	char	   *text;
-	double		cell;
+	char	   *text = format_label(converter->type, value, buf);
+	double		cell = category_cell(converter->column, converter->intern, text, strlen(text));
 
-	if (converter->type != NUMERICOID)
-		return category_cell(converter->column, converter->intern, buf,
-							 format_label(converter->type, value, buf));
-
-	text = format_numeric(value);
-	cell = category_cell(converter->column, converter->intern, text, strlen(text));
-	pfree(text);
+	if (text != buf)
+		pfree(text);
 	return cell;
 }
 
@@ -734,7 +765,7 @@ json_category(const MlColumn *column, const JsonbValue *value)
 			len = value->val.string.len;
 			break;
 		case jbvNumeric:
-			text = format_numeric(NumericGetDatum(value->val.numeric));
+			text = numeric_label(NumericGetDatum(value->val.numeric));
 			len = strlen(text);
 			break;
 		case jbvBool:

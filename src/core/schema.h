@@ -68,11 +68,11 @@ extern MlKind ml_kind_of_type(Oid type);
 /* 42804 unless values of `type` can be given for `column` (an int for a numeric, say). */
 extern void ml_converter_init(MlConverter *converter, const MlColumn *column, Oid type, bool intern);
 
-/* Elements of a non-null array, to learn column->cells from the first row; 1 for other kinds. */
-extern int	ml_converter_length(MlConverter *converter, Datum value);
-
 /* Writes column->cells doubles.  NaN and infinities of the input are passed on as given. */
 extern void ml_convert(MlConverter *converter, Datum value, bool isnull, double *cells);
+
+/* Elements of an array (or vector) value; the column's cells need not be known yet. */
+extern int	ml_array_length(MlConverter *converter, Datum value);
 
 /* The same from jsonb: number, string, boolean, null; 42804 names column and JSON type. */
 struct JsonbValue;

@@ -14,7 +14,9 @@ extern void ml_gram_add(int n, int k, const double *x, double *c);
 /*
  * Folds n rows (row-major, n x k, overwritten) into the upper triangular R
  * (k x k, ld k): QR of R stacked on them, Householder (dtpqrt), work n-independent.
+ * k is at most ML_QR_MAX_COLUMNS: all work arrays lie on the stack.
  */
+#define ML_QR_MAX_COLUMNS 8192
 extern void ml_qr_add(int n, int k, double *rows, double *r);
 
 /* Cholesky A = L L' in place (lower); false when not positive definite. */

@@ -112,7 +112,7 @@ ml_test_uncatch(void)
 	handler_set = false;
 }
 
-static void fail(const char *sqlstate, const char *format, va_list args) ML_NORETURN;
+static void fail(const char *sqlstate, const char *format, va_list args) ML_PRINTF(2, 0) ML_NORETURN;
 
 static void
 fail(const char *sqlstate, const char *format, va_list args)
