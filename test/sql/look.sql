@@ -35,7 +35,7 @@ SELECT count(*) FROM ml_explain('grow', NULL::garden);
 SELECT e.* FROM ml_explain('grow', ROW(1)) e;
 
 -- intervals
-SELECT count(*), bool_and(low < p AND p < high) AS around, bool_and(wide.high - wide.low > i.high - i.low) AS wider
+SELECT count(*), bool_and(i.low < p AND p < i.high) AS around, bool_and(wide.high - wide.low > i.high - i.low) AS wider
 	FROM garden g, ml_predict_interval('noisy', g) i, ml_predict_interval('noisy', g, 0.99) wide,
 		LATERAL (SELECT ml_predict('noisy', g) AS p OFFSET 0) q;
 SELECT avg((y + (id * 31) % 17 BETWEEN low AND high)::int) BETWEEN 0.9 AND 1 AS covers FROM garden g, ml_predict_interval('noisy', g, 0.95);
@@ -95,4 +95,5 @@ SELECT ml_revoke('noisy', 'regress_ml_looker', 'predict');
 DROP ROLE regress_ml_looker;
 \set VERBOSITY default
 SELECT ml_coefficients('absent');
-SELECT * FROM ml_coefficients('plain');
+SELECT term, round(estimate::numeric, 6) FROM ml_coefficients('plain');
+SELECT count(*) FROM ml_importance('plain');
