@@ -320,6 +320,7 @@ solve_moments(const MlProblem *problem, const double *state, const MlCross *c, c
 {
 	int			p = problem->p;
 	size_t		side = (size_t) p + 1;
+	double	   *factor = ml_alloc((size_t) n * n + 1, sizeof(double));
 	double	   *inverse = ml_alloc((size_t) n * n + 1, sizeof(double));
 	double	   *b = ml_alloc((size_t) n + 1, sizeof(double));
 	double	   *beta = ml_alloc((size_t) n + 1, sizeof(double));
@@ -330,15 +331,14 @@ solve_moments(const MlProblem *problem, const double *state, const MlCross *c, c
 	for (int j = 0; j < n; j++)
 	{
 		for (int i = 0; i < n; i++)
-			inverse[i + (size_t) j * n] = c->a[kept[i] + (size_t) kept[j] * p];
+			factor[i + (size_t) j * n] = c->a[kept[i] + (size_t) kept[j] * p];
 		b[j] = beta[j] = c->b[kept[j]];
 	}
-	if (!ml_cholesky(n, inverse))
+	if (!ml_cholesky(n, factor))
 		return NULL;
-	ml_cholesky_solve(n, 1, inverse, beta);
 	ml_check_interrupts();
-	ml_cholesky_inverse(n, inverse);
-	ml_check_interrupts();
+	ml_cholesky_solve(n, 1, factor, beta);
+	ml_cholesky_invert(n, factor, inverse, ml_check_interrupts);
 
 	for (int j = 0; j < n; j++)
 	{
@@ -558,16 +558,17 @@ fill_vcov(const Reduced *r, int first, MlLinear *m)
 {
 	int			n = r->rank;
 	double	   *l = ml_alloc((size_t) n * n + 1, sizeof(double));
+	double	   *inverse = ml_alloc((size_t) n * n + 1, sizeof(double));
 	size_t		side = (size_t) m->p + 1;
 
 	for (int j = 0; j < n; j++)
 		for (int i = j; i < n; i++)
 			l[i + (size_t) j * n] = r->a[j + (size_t) r->kept[i] * r->k];
 	/* a factor need not have a positive diagonal for its inverse to be right */
-	ml_cholesky_inverse(n, l);
+	ml_cholesky_invert(n, l, inverse, ml_check_interrupts);
 	for (int j = 0; j < n; j++)
 		for (int i = 0; i < n; i++)
-			m->vcov[(r->kept[i] + 1 - first) * side + r->kept[j] + 1 - first] = l[i + (size_t) j * n];
+			m->vcov[(r->kept[i] + 1 - first) * side + r->kept[j] + 1 - first] = inverse[i + (size_t) j * n];
 }
 
 static MlStep
