@@ -218,7 +218,7 @@ extern char *ml_read_text(MlReader *reader);
 extern size_t ml_read_left(const MlReader *reader);
 extern void ml_corrupt(const char *format,...) ML_PRINTF(1, 2) ML_NORETURN;
 
-/* A line of ml_describe. */
+/* A line of ml_describe; value may be NULL: undefined. */
 extern void ml_row_text(MlRows *rows, const char *item, const char *value);
 extern void ml_row_number(MlRows *rows, const char *item, double value);
 

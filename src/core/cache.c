@@ -12,6 +12,10 @@
  * at again after an invalidation, and stays when its row is still the same one
  * (tid and xmin, as plpgsql knows its functions).
  *
+ * Whoever retrains a model every minute does not fill the cache with its past:
+ * when a version is loaded, versions of the same model that nobody has asked for
+ * since the last change of the catalog leave.
+ *
  * Pins: a reset callback on the caller's context.  Pinned entries are on no
  * list; the others are, most recently used first, and the last ones go when
  * all together exceed ML_CACHE_BYTES.  An entry that is out of date or dropped
@@ -26,9 +30,10 @@
 #include "utils/memutils.h"
 
 /*
- * Room for the 10,000 small models that one query may well use (5 kB each),
- * and little enough for a server with 100 connections.  A single model that is
- * larger is kept while it is in use.
+ * Little enough for a server with 100 connections, and room for some 1,500
+ * models of one feature or 80 of twenty: a summary of the training rows takes
+ * 32 kB a feature once unpacked, everything else of a linear model 5 kB.  A
+ * single model that is larger is kept while it is in use.
  */
 #define ML_CACHE_BYTES ((Size) 64 * 1024 * 1024)
 
@@ -47,9 +52,12 @@ typedef struct MlCacheEntry
 	bool		listed;			/* in the hash; otherwise freed with the last pin */
 	dlist_head	pins;			/* of MlCachePin */
 	dlist_node	used;			/* in `unpinned`, when there are no pins */
-	uint64		generation;		/* versions: when the row was last looked at */
+	/* Only of versions: */
+	uint64		generation;		/* when the row was last looked at */
 	ItemPointerData tid;
 	TransactionId xmin;
+	int64		model_id;		/* 0: not among the siblings */
+	dlist_node	sibling;
 } MlCacheEntry;
 
 typedef struct MlCacheSlot
@@ -57,6 +65,19 @@ typedef struct MlCacheSlot
 	MlCacheKey	key;
 	MlCacheEntry *entry;
 } MlCacheSlot;
+
+/* The cached versions of one model. */
+typedef struct MlCacheModelKey
+{
+	int64		model_id;
+	int64		relation;
+} MlCacheModelKey;
+
+typedef struct MlCacheModel
+{
+	MlCacheModelKey key;
+	dlist_head	versions;
+} MlCacheModel;
 
 /* Lives in the context that pins. */
 typedef struct MlCachePin
@@ -69,6 +90,7 @@ typedef struct MlCachePin
 
 static MemoryContext cache_cxt;
 static HTAB *cache_hash;
+static HTAB *cache_models;
 static dlist_head unpinned = DLIST_STATIC_INIT(unpinned);
 static Size cache_bytes;		/* of listed entries */
 
@@ -76,6 +98,18 @@ void
 ml_cache_init(void)
 {
 	CacheRegisterRelcacheCallback(ml_catalog_invalidate, (Datum) 0);
+}
+
+static MlCacheModel *
+find_model(Oid relation, int64 model_id, HASHACTION action)
+{
+	MlCacheModelKey key = {model_id, relation};
+	bool		found;
+	MlCacheModel *model = hash_search(cache_models, &key, action, &found);
+
+	if (action == HASH_ENTER && !found)
+		dlist_init(&model->versions);
+	return model;
 }
 
 /* Takes an entry out of the hash, and frees it unless it is pinned. */
@@ -89,6 +123,14 @@ forget(MlCacheEntry *entry)
 		cache_bytes -= entry->bytes;
 		if (dlist_is_empty(&entry->pins))
 			dlist_delete(&entry->used);
+		if (entry->model_id != 0)
+		{
+			MlCacheModel *model = find_model(entry->key.relation, entry->model_id, HASH_FIND);
+
+			dlist_delete(&entry->sibling);
+			if (dlist_is_empty(&model->versions))
+				find_model(entry->key.relation, entry->model_id, HASH_REMOVE);
+		}
 	}
 	if (dlist_is_empty(&entry->pins))
 		MemoryContextDelete(entry->cxt);
@@ -143,20 +185,30 @@ pin_entry(MlCacheEntry *entry, MemoryContext until)
 	return entry->model;
 }
 
+static void
+create_cache(void)
+{
+	HASHCTL		ctl = {.keysize = sizeof(MlCacheModelKey), .entrysize = sizeof(MlCacheModel)};
+
+	if (cache_cxt == NULL)
+		cache_cxt = AllocSetContextCreate(CacheMemoryContext, "ml_ext cache", ALLOCSET_SMALL_SIZES);
+	ctl.hcxt = cache_cxt;
+	if (cache_models == NULL)
+		cache_models = hash_create("ml_ext cached models", 64, &ctl,
+								   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	ctl.keysize = sizeof(MlCacheKey);
+	ctl.entrysize = sizeof(MlCacheSlot);
+	cache_hash = hash_create("ml_ext cached versions", 64, &ctl,
+							 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
 static MlCacheEntry *
 find(const MlCacheKey *key)
 {
 	MlCacheSlot *slot;
 
 	if (cache_hash == NULL)
-	{
-		HASHCTL		ctl = {.keysize = sizeof(MlCacheKey), .entrysize = sizeof(MlCacheSlot)};
-
-		if (cache_cxt == NULL)
-			cache_cxt = AllocSetContextCreate(CacheMemoryContext, "ml_ext models", ALLOCSET_SMALL_SIZES);
-		ctl.hcxt = cache_cxt;
-		cache_hash = hash_create("ml_ext models", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	}
+		create_cache();
 	slot = hash_search(cache_hash, key, HASH_FIND, NULL);
 	return slot != NULL ? slot->entry : NULL;
 }
@@ -194,6 +246,24 @@ keep(MlCacheEntry *entry)
 	entry->listed = true;
 	cache_bytes += entry->bytes;
 	dlist_push_head(&unpinned, &entry->used);
+}
+
+/* Puts a version beside the others of its model, and sends those away that nobody uses any more. */
+static void
+join_siblings(MlCacheEntry *entry, const MlCatalogVersion *row)
+{
+	MlCacheModel *model = find_model(entry->key.relation, row->model_id, HASH_ENTER);
+	dlist_mutable_iter iter;
+
+	entry->model_id = row->model_id;
+	dlist_push_head(&model->versions, &entry->sibling);
+	dlist_foreach_modify(iter, &model->versions)
+	{
+		MlCacheEntry *other = dlist_container(MlCacheEntry, sibling, iter.cur);
+
+		if (other != entry && other->generation != ml_catalog_generation())
+			forget(other);
+	}
 }
 
 const MlModel *
@@ -236,6 +306,8 @@ ml_cache_version(int64 version_id, MemoryContext until)
 		entry->xmin = row.xmin;
 	}
 	keep(entry);
+	if (exists)
+		join_siblings(entry, &row);
 	pin_entry(entry, until);
 	make_room();
 	return entry->model;

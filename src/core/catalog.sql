@@ -126,7 +126,7 @@ COMMENT ON VIEW ml.versions IS 'every version of the models that the current use
 
 CREATE VIEW ml.privileges WITH (security_barrier) AS
 	SELECT m.name AS model,
-		CASE WHEN p.grantee = 0::oid THEN 'public' ELSE pg_catalog.pg_get_userbyid(p.grantee)::text END AS grantee,
+		CASE WHEN p.grantee::oid = 0::oid THEN 'public' ELSE pg_catalog.pg_get_userbyid(p.grantee)::text END AS grantee,
 		p.privilege, p.grantor, p.granted_at
 	FROM ml.model m JOIN ml.privilege p ON p.model_id = m.model_id
 	WHERE @extschema@.ml_has_privilege(m.model_id, 'view');
@@ -154,8 +154,11 @@ CREATE POLICY view ON ml.model FOR SELECT USING (@extschema@.ml_has_privilege(mo
 CREATE POLICY view ON ml.version FOR SELECT USING (@extschema@.ml_has_privilege(model_id, 'view'));
 CREATE POLICY view ON ml.privilege FOR SELECT USING (@extschema@.ml_has_privilege(model_id, 'view'));
 
+-- For pg_dump; reading models back needs the roles that own them.
 SELECT pg_catalog.pg_extension_config_dump('ml.model', '');
 SELECT pg_catalog.pg_extension_config_dump('ml.version', '');
-SELECT pg_catalog.pg_extension_config_dump('ml.privilege', '');
+-- A grant to a role that was dropped must not reach the role that has its number elsewhere.
+SELECT pg_catalog.pg_extension_config_dump('ml.privilege',
+	'WHERE grantee = 0 OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = grantee)');
 SELECT pg_catalog.pg_extension_config_dump('ml.model_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('ml.version_id_seq', '');

@@ -441,7 +441,7 @@ void
 ml_row_text(MlRows *rows, const char *item, const char *value)
 {
 	rows->items = lappend(rows->items, pstrdup(item));
-	rows->values = lappend(rows->values, pstrdup(value));
+	rows->values = lappend(rows->values, value ? pstrdup(value) : NULL);
 }
 
 void

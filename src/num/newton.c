@@ -172,7 +172,7 @@ proximal_step(const MlDescent *m, const double *h, const double *g, const double
 	for (int sweep = 0; sweep < 10000; sweep++)
 	{
 		double		moved = 0;
-		double		size = 1;
+		double		size = m->size;
 
 		if ((size_t) q * q > 100000 || (sweep & 15) == 0)
 			ml_check_interrupts();
@@ -245,7 +245,7 @@ newton_step(MlDescent *m, const double *x, double *d, double *predicted)
 static double
 relative_step(MlDescent *m, const double *x, const double *d)
 {
-	double		size = 1;
+	double		size = m->size;
 	double		step = 0;
 
 	for (int j = 0; j < m->q; j++)
@@ -257,7 +257,7 @@ relative_step(MlDescent *m, const double *x, const double *d)
 			m->worst = j;
 		}
 	}
-	return step / size;
+	return step > 0 ? step / fmax(size, DBL_MIN) : 0;
 }
 
 MlVerdict
@@ -314,7 +314,7 @@ ml_newton_advance(MlDescent *m, const double *old, double *carry)
 		double		moved = fabs(direction[m->worst]) * m->unit[m->worst];
 
 		memcpy(point, base, sizeof(double) * q);
-		if (moved > DIVERGING_STEP)
+		if (m->size > 0 && moved > DIVERGING_STEP * m->size)
 			return ML_VERDICT_DIVERGING;
 		if (carry[HEAD_STALL] >= 10)
 			return ML_VERDICT_CONVERGED;	/* a flat valley: the gradient is all that can be had */

@@ -35,7 +35,9 @@ typedef struct MlDescent
 	const double *unit;			/* q: x * unit is of the order of the predictor; steps are judged in it */
 	const bool *fixed;			/* q: stays at zero, or NULL */
 	double		gradient_tol;	/* largest |gradient| to stop at, absolute */
-	double		step_tol;		/* largest step to stop at, relative to max(1, largest |x|) */
+	double		step_tol;		/* largest step to stop at, relative to max(size, largest |x|) */
+	double		size;			/* natural size of the predictor: 1 for a log or logit, 0: it has units,
+								 * and no step is large by itself (no ML_VERDICT_DIVERGING) */
 	int			pass;
 	int			max_iter;
 

@@ -10,12 +10,14 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
 #include "core/cache.h"
 #include "core/catalog.h"
 #include "core/progress.h"
+#include "core/state.h"
 #include "eval/metrics.h"
 #include "train/args.h"
 

@@ -378,6 +378,24 @@ add_metric(MlStreamed *s, const char *name, double value, double baseline)
 	s->nmetrics++;
 }
 
+/* The model to be measured; its warnings are those of the final one. */
+static void
+finish_quietly(MlTraining *t, MlStreamed *s, const void *params, MlResult *result)
+{
+	MlWarnings	quiet = {CurrentMemoryContext, NIL, true};
+	MlWarnings *before = ml_warnings_to(&quiet);
+
+	PG_TRY();
+	{
+		*result = finish_parts(t, s->spec, s->state, 1, params);
+	}
+	PG_FINALLY();
+	{
+		ml_warnings_to(before);
+	}
+	PG_END_TRY();
+}
+
 void
 ml_stream_fit(MlTraining *t, MlStreamed *s)
 {
@@ -399,18 +417,8 @@ ml_stream_fit(MlTraining *t, MlStreamed *s)
 	{
 		double		d;
 		double		sse;
-		MlWarnings	quiet = {CurrentMemoryContext, NIL, true};
-		MlWarnings *before = ml_warnings_to(&quiet);
 
-		PG_TRY();
-		{
-			result = finish_parts(t, s->spec, s->state, 1, params);
-		}
-		PG_FINALLY();
-		{
-			ml_warnings_to(before);
-		}
-		PG_END_TRY();
+		finish_quietly(t, s, params, &result);
 		d = holdout->y_mean - parts_mean(s->state, 1);
 		ml_progress_phase(ML_PHASE_SCORE);
 		sse = t->algorithm->squared_error(&s->spec->problem, holdout->state, result.model);
