@@ -141,7 +141,7 @@ ML_FUNCTION(ml_sql_accumulate)
 	CallSite   *site = fcinfo->flinfo->fn_extra;
 	int			first = 2;
 	int			k;
-	double		check = 0;
+	bool		finite;
 	double		u = 0;
 
 	if (!AggCheckCallContext(fcinfo, NULL))
@@ -184,7 +184,9 @@ ML_FUNCTION(ml_sql_accumulate)
 			PG_RETURN_POINTER(state);
 		}
 		cells_from_array(site, PG_GETARG_ARRAYTYPE_P(first));
-		check_cells(site, NULL);
+		finite = ml_cells_finite(site->cells, k);
+		if (!finite)
+			check_cells(site, NULL);
 	}
 	else
 	{
@@ -203,9 +205,9 @@ ML_FUNCTION(ml_sql_accumulate)
 				*cell = PG_GETARG_FLOAT8(first + i);
 			else
 				ml_convert(&site->converters[i], PG_GETARG_DATUM(first + i), false, cell);
-			check += *cell * 0.0;
 		}
-		if (isnan(check))
+		finite = ml_cells_finite(site->cells, k);
+		if (!finite)
 			check_cells(site, isnull);
 	}
 	if ((state->flags & ML_STATE_WEIGHT) && site->cells[site->spec->schema->ncells + 1] < 0)
@@ -213,7 +215,7 @@ ML_FUNCTION(ml_sql_accumulate)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("weight %g in column \"%s\" is negative",
 						site->cells[site->spec->schema->ncells + 1], site->spec->weight)));
-	PG_RETURN_POINTER(ml_state_add(site->spec, state, site->cells, u));
+	PG_RETURN_POINTER(ml_state_add(site->spec, state, site->cells, finite, u));
 }
 
 /* Combines two states; also the transition of ml_combine(state). */

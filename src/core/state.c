@@ -379,26 +379,23 @@ choose_part(const MlState *state, double u)
 }
 
 MlState *
-ml_state_add(const MlSpec *spec, MlState *state, const double *cells, double u)
+ml_state_add(const MlSpec *spec, MlState *state, const double *cells, bool finite, double u)
 {
 	int			k = state->ncells;
-	double		y = cells[k];
+	int			width = row_doubles(state);
 	double		w = (state->flags & ML_STATE_WEIGHT) ? cells[k + 1] : 1.0;
-	double		missing = 0;
 	int			number;
 	int			at;
 	MlPart	   *part;
 	double	   *buffer;
 
 	state->rows_read++;
-	if (isnan(y) || isnan(w) || w == 0)
+	if (w == 0 || (!finite && !ml_cells_finite(cells + k, width - k)))
 	{
 		state->rows_no_target++;
 		return state;
 	}
-	for (int i = 0; i < k; i++)
-		missing += cells[i] * 0.0;
-	if (isnan(missing))
+	if (!finite)
 	{
 		state->rows_missing++;
 		return state;
@@ -418,7 +415,7 @@ ml_state_add(const MlSpec *spec, MlState *state, const double *cells, double u)
 	at = (int) part->buffered;
 	buffer = part_buffer(state, number);
 	memcpy(buffer + (Size) at * k, cells, k * sizeof(double));
-	for (int j = k; j < row_doubles(state); j++)
+	for (int j = k; j < width; j++)
 		buffer[(Size) j * state->capacity + at] = cells[j];
 	part->buffered = at + 1;
 	return state;

@@ -108,7 +108,7 @@ pump_row(void *arg, TupleTableSlot *slot)
 	Pump	   *pump = arg;
 	MlTraining *t = pump->t;
 	int			k = pump->ncells;
-	double		check = 0;
+	bool		finite;
 	uint64		position;
 	MlState    *state;
 
@@ -120,9 +120,9 @@ pump_row(void *arg, TupleTableSlot *slot)
 			pump->cells[i] = DatumGetFloat8(slot->tts_values[i]);
 		else
 			ml_convert(&pump->converters[i], slot->tts_values[i], false, &pump->cells[i]);
-		check += pump->cells[i] * 0.0;
 	}
-	if (isnan(check))
+	finite = ml_cells_finite(pump->cells, k);
+	if (!finite)
 		for (int i = 0; i < k; i++)
 			if (!slot->tts_isnull[i] && !isfinite(pump->cells[i]))
 				ml_reject_value(pump->columns[i].name, pump->cells[i]);
@@ -143,7 +143,7 @@ pump_row(void *arg, TupleTableSlot *slot)
 		position = t->rows_read + 1;
 	if ((++t->rows_read & 0xfff) == 0)
 		ml_progress_rows(t->rows_read);
-	state = ml_state_add(pump->spec, pump->state, pump->cells,
+	state = ml_state_add(pump->spec, pump->state, pump->cells, finite,
 						 ml_split_uniform(position, t->request.seed));
 	if (state != pump->state)
 	{
