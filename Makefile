@@ -1,45 +1,80 @@
-# ml_ext: built by PGXS.  `make`, `make install`, `make installcheck`; `./check` does all of it.
+# ml_ext: built by PGXS.  `make`, `make install`, `make installcheck`, `make lint`, `make bench`;
+# `./check` does all of it from a bare Debian.
 
 EXTENSION = ml_ext
 MODULE_big = ml_ext
-VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" ml_ext.control)
+EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" ml_ext.control)
 
 PG_CONFIG ?= pg_config
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c src/algo/*/*.c)))
-
-# The install script is made of the parts that lie beside the C code they declare.
-SQL_PARTS = $(wildcard src/core/type.sql) $(wildcard src/core/catalog.sql) \
-	$(wildcard src/core/registry.sql) $(wildcard src/core/state.sql) \
-	$(wildcard src/eval/metrics.sql) $(wildcard src/core/train.sql) $(wildcard src/core/predict.sql) \
-	$(wildcard src/explain/look.sql) $(wildcard src/eval/evaluate.sql) $(wildcard src/eval/crossval.sql)
-SCRIPT = sql/ml_ext--$(VERSION).sql
-DATA = $(SCRIPT)
-
-# The serial OpenBLAS starts no thread when a backend loads it.
-MULTIARCH := $(shell gcc -print-multiarch 2>/dev/null)
-BLAS_SERIAL := $(wildcard /usr/lib/$(MULTIARCH)/openblas-serial)
-BLAS_LIBS = $(if $(BLAS_SERIAL),-L$(BLAS_SERIAL) -Wl$(comma)-rpath$(comma)$(BLAS_SERIAL)) -lopenblas -lm
 comma := ,
+
+NUM_OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/num/*.c)))
+ALGORITHMS = $(sort $(wildcard src/algo/*/*.c))
+ALGO_OBJS = $(ALGORITHMS:.c=.o)
+OBJS = $(patsubst %.c,%.o,$(sort $(filter-out src/num/%,$(wildcard src/*.c src/*/*.c)))) $(NUM_OBJS) $(ALGO_OBJS)
+
+# The install script is made of the parts that lie beside the C code they declare: these first, in this order.
+SQL_ORDER = $(patsubst %,src/%.sql,core/type core/catalog core/registry core/state deploy/registry eval/metrics \
+	train/train core/predict explain/look eval/evaluate eval/crossval)
+SQL_ALL := $(sort $(wildcard src/*/*.sql))
+SQL_PARTS := $(filter $(SQL_ALL),$(SQL_ORDER)) $(filter-out $(SQL_ORDER),$(SQL_ALL))
+SCRIPT := sql/ml_ext--$(EXTVERSION).sql
+DATA_built = $(SCRIPT)
+DATA = $(wildcard sql/ml_ext--*--*.sql)
+
+# The serial OpenBLAS starts no thread when a backend loads it (docs/decisions/001).
+BLAS_SERIAL := $(wildcard /usr/lib/$(shell gcc -print-multiarch 2>/dev/null)/openblas-serial)
+BLAS_LIBS = $(if $(BLAS_SERIAL),-L$(BLAS_SERIAL) -Wl$(comma)-rpath$(comma)$(BLAS_SERIAL)) -lopenblas -lm
 
 PG_CPPFLAGS = -Isrc
 PG_CFLAGS = -O3 -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -fvisibility=hidden
 SHLIB_LINK = $(BLAS_LIBS)
-EXTRA_CLEAN = $(SCRIPT) src/algo/list.h
+UNIT_TESTS = $(patsubst %.c,%,$(filter-out test/unit/host.c,$(wildcard test/unit/*.c)))
+EXTRA_CLEAN = src/algo/list.h test/unit/libunit.a test/unit/host.o $(UNIT_TESTS)
+NO_INSTALLCHECK = 1
+
+# No JIT bitcode: the functions are not worth inlining into plans.
+override with_llvm = no
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-# The module is compiled without JIT bitcode: its functions are not inlined into plans.
-with_llvm = no
-
-all: $(SCRIPT)
-
 $(SCRIPT): $(SQL_PARTS) Makefile ml_ext.control
-	(echo '\echo Use "CREATE EXTENSION ml_ext" to load this file. \quit'; cat $(SQL_PARTS)) > $@
+	mkdir -p sql
+	(printf '%s\n' '\echo Use "CREATE EXTENSION ml_ext" to load this file. \quit'; cat $(SQL_PARTS)) > $@
 
-# One line an algorithm: the folder's registry.
-src/algo/list.h: $(wildcard src/algo/*/*.c) Makefile
-	@sed -n 's/^const MlAlgorithm \(ml_algo_[a-z0-9_]*\) = {$$/ML_ALGORITHM(\1)/p' $(sort $(wildcard src/algo/*/*.c)) > $@
+# The registry: one line an algorithm, made from what lies in the folders.
+src/algo/list.h: FORCE
+	@mkdir -p src/algo
+	@sed -n 's/^const MlAlgorithm \(ml_algo_[a-z0-9_]*\).*/ML_ALGORITHM(\1)/p' /dev/null $(ALGORITHMS) > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 $(OBJS): $(wildcard src/*.h src/*/*.h src/algo/*/*.h)
 src/core/registry.o: src/algo/list.h
+
+# Programs that test the numeric code without a server.
+unit: $(UNIT_TESTS)
+test/unit/libunit.a: $(NUM_OBJS) $(ALGO_OBJS)
+	rm -f $@ && $(AR) $(AROPT) $@ $^
+test/unit/host.o: $(wildcard src/*.h)
+$(UNIT_TESTS): test/unit/%: test/unit/%.c test/unit/host.o test/unit/libunit.a
+	$(CC) $(CPPFLAGS) -Itest/unit $(CFLAGS) -o $@ $^ $(BLAS_LIBS)
+
+# Against the server that PGHOST, PGPORT and PGUSER name, after `make install`; TESTS="unit sql" for some.
+installcheck: unit
+	PG_CONFIG=$(PG_CONFIG) test/run $(TESTS)
+
+lint: all
+	PG_CONFIG=$(PG_CONFIG) test/lint
+
+bench:
+	PG_CONFIG=$(PG_CONFIG) test/bench/bench
+
+# The archive for PGXN; META.json gets its version here.
+dist:
+	git archive --format=tar --prefix=ml_ext-$(EXTVERSION)/ HEAD | tar -x
+	sed -i 's/@VERSION@/$(EXTVERSION)/' ml_ext-$(EXTVERSION)/META.json
+	zip -qr ml_ext-$(EXTVERSION).zip ml_ext-$(EXTVERSION) && rm -r ml_ext-$(EXTVERSION)
+
+FORCE:
+.PHONY: FORCE unit installcheck lint bench dist

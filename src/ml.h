@@ -67,6 +67,7 @@ typedef struct MlProblem
 	int			pass;			/* 0, 1, ... */
 	const double *carry;		/* what finish handed over, or NULL in pass 0 */
 	size_t		ncarry;
+	bool		last;			/* the rows cannot be read again: finish must end, and warn if more was needed */
 } MlProblem;
 
 /* ---- parameters: one table drives parsing, errors, docs and tuning ---- */
@@ -217,7 +218,7 @@ extern char *ml_read_text(MlReader *reader);
 extern size_t ml_read_left(const MlReader *reader);
 extern void ml_corrupt(const char *format,...) ML_PRINTF(1, 2) ML_NORETURN;
 
-/* A line of ml_describe. */
+/* A line of ml_describe; value may be NULL: undefined. */
 extern void ml_row_text(MlRows *rows, const char *item, const char *value);
 extern void ml_row_number(MlRows *rows, const char *item, double value);
 

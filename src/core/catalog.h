@@ -1,8 +1,9 @@
 /*
  * catalog.h - named, versioned models in schema ml, and who may do what.
  *
- * A model that the current user may not use in the way asked looks exactly like
- * a missing one: 42704, model "x" does not exist.
+ * A model on which the current user has no privilege looks exactly like a
+ * missing one: 42704, model "x" does not exist.  With some privilege but too
+ * little of it, it is 42501, permission denied for model "x".
  */
 #ifndef ML_CATALOG_H
 #define ML_CATALOG_H
@@ -26,7 +27,7 @@ typedef struct MlModelRef
 	char		name[NAMEDATALEN];
 } MlModelRef;
 
-/* 'churn', 'churn@3', 'churn@champion'.  False only when missing_ok. */
+/* 'churn', 'churn@3', 'churn@champion', 'churn@challenger'.  False only when missing_ok. */
 extern bool ml_catalog_resolve(const char *text, MlPrivilege need, bool missing_ok, MlModelRef *ref);
 
 /* Checked again at execution, for plans made under another role. */
@@ -62,6 +63,9 @@ typedef struct MlVersionRow
  */
 extern int	ml_catalog_store(const char *name, struct varlena *value, const MlModel *model,
 							 const MlVersionRow *row);
+
+/* What ml_catalog_store would refuse, to be asked before rows are read. */
+extern void ml_catalog_check_store(const char *name);
 
 /* A name that can be used: 42602 for empty, over-long, or with '@'. */
 extern void ml_catalog_check_name(const char *name);

@@ -43,6 +43,9 @@ typedef struct MlEncoding
 	double		unseen_value;	/* TABLE: for a level not seen in training */
 	int			unseen_slot;	/* ONE_HOT: -1, or the slot of "other" */
 	bool		unseen_error;
+	int			run;			/* set by ml_encoder_prepare: number columns from here without indicator, ... */
+	int			run_cells;		/* ... their cells, ... */
+	bool		run_scaled;		/* ... and whether any is scaled */
 } MlEncoding;
 
 typedef struct MlEncoder
@@ -53,7 +56,16 @@ typedef struct MlEncoder
 	char	  **names;			/* p: "carat", "cut=Ideal", "age is null", "when.month" */
 	int		   *source;			/* p: schema column */
 	bool	   *numeric;		/* p: a number that a standardizing penalty counts in sd units; false: 0/1 */
+	double	   *run_center;		/* p: set by ml_encoder_prepare when a run is scaled */
+	double	   *run_scale;
 } MlEncoder;
+
+/*
+ * To be called on an encoder that was put together, not loaded, once all of it
+ * is set: finds the runs of number columns.  ml_encode is right without, but
+ * slower.  Allocates in the current context.
+ */
+extern void ml_encoder_prepare(MlEncoder *encoder);
 
 /*
  * Encodes n rows of cells (`stride` doubles apart) into x, n x p, row-major.
@@ -61,7 +73,7 @@ typedef struct MlEncoder
  * ml_encode_error then says which (22004, 22023) for that row.
  */
 extern bool ml_encode(const MlEncoder *encoder, const double *cells, int stride, int n, double *x);
-extern void ml_encode_error(const MlEncoder *encoder, const double *cells) pg_attribute_noreturn();
+extern void ml_encode_error(const MlEncoder *encoder, const double *cells) ML_NORETURN;
 
 extern void ml_encoder_save(const MlEncoder *encoder, MlWriter *writer);	/* schema and dictionaries too */
 extern MlEncoder *ml_encoder_load(MlReader *reader);	/* in the current context */

@@ -6,8 +6,10 @@
 #define ML_HOST_H
 
 #include "core/compat.h"
+#include "access/tupdesc.h"
 #include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
+#include "utils/tuplestore.h"
 #include "ml.h"
 
 struct MlWriter
@@ -24,7 +26,10 @@ struct MlReader
 
 extern Size ml_budget_bytes(void);	/* maintenance_work_mem */
 
-/* 53200 with the need and the setting to raise, unless `bytes` more fit the budget. */
+/*
+ * 53200 with the need and the setting to raise, unless `bytes` more, beside what
+ * ml_alloc has given out in the current context, fit the budget.
+ */
 extern void ml_budget_check(Size bytes, const char *what);
 
 /*
@@ -46,6 +51,15 @@ struct MlRows
 	List	   *items;			/* of char * */
 	List	   *values;			/* of char *, in step */
 };
+
+/* Rows of a set-returning function that is declared with OUT columns or RETURNS TABLE. */
+typedef struct MlResultRows
+{
+	Tuplestorestate *store;
+	TupleDesc	desc;
+} MlResultRows;
+extern void ml_result_begin(FunctionCallInfo fcinfo, MlResultRows *result);
+extern void ml_result_add(MlResultRows *result, const Datum *values, const bool *nulls);
 
 extern void ml_writer_init(MlWriter *writer);
 extern void ml_reader_init(MlReader *reader, const char *data, size_t size);

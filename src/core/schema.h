@@ -71,6 +71,9 @@ extern void ml_converter_init(MlConverter *converter, const MlColumn *column, Oi
 /* Writes column->cells doubles.  NaN and infinities of the input are passed on as given. */
 extern void ml_convert(MlConverter *converter, Datum value, bool isnull, double *cells);
 
+/* Elements of an array (or vector) value; the column's cells need not be known yet. */
+extern int	ml_array_length(MlConverter *converter, Datum value);
+
 /* The same from jsonb: number, string, boolean, null; 42804 names column and JSON type. */
 struct JsonbValue;
 extern void ml_convert_json(const MlColumn *column, const struct JsonbValue *value, double *cells);

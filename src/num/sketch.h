@@ -17,6 +17,7 @@
  */
 #define ML_KMV_SIZE 512
 #define ML_KLL_ITEMS 1536		/* stored items, all levels together */
+#define ML_KLL_EXACT ML_KLL_ITEMS
 #define ML_KLL_LEVELS 40
 
 typedef struct MlSummary
@@ -27,11 +28,11 @@ typedef struct MlSummary
 	double		pos_inf;
 	double		neg_inf;
 	double		integers;		/* values without a fraction */
-	double		min;
-	double		max;
+	double		min;			/* +infinity while n = 0 */
+	double		max;			/* -infinity while n = 0 */
 	double		mean;
-	double		m2;				/* sum of squared deviations from the mean */
-	double		m3;
+	double		m2;				/* sum of squared deviations from the mean; infinite when beyond double */
+	double		m3;				/* m3 and m4 are NaN or infinite when beyond double */
 	double		m4;
 	uint32_t	kmv_n;
 	uint32_t	kll_levels;
@@ -48,7 +49,8 @@ extern void ml_summary_init(MlSummary *s, uint64_t seed);
 extern void ml_summary_add(MlSummary *s, const double *values, int n, int stride);
 extern void ml_summary_merge(MlSummary *s, const MlSummary *other);
 
-extern double ml_summary_quantile(const MlSummary *s, double q);	/* NaN when n = 0 */
+/* Interpolated between neighbours, as R's type 7 and percentile_cont; NaN when n = 0. */
+extern double ml_summary_quantile(const MlSummary *s, double q);
 extern double ml_summary_cdf(const MlSummary *s, double value);	/* share of values <= value */
 extern double ml_summary_distinct(const MlSummary *s);
 extern double ml_summary_variance(const MlSummary *s, bool population);

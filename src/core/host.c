@@ -1,0 +1,481 @@
+/*
+ * host.c - what the core does for algorithms (the end of ml.h) in a backend.
+ *
+ * Memory: ml_alloc takes from CurrentMemoryContext and counts, for each context,
+ * what it has given out there; the count goes when the context is reset.  The
+ * limit holds for one context, so that unpacked models in the cache take
+ * nothing away from a training.
+ *
+ * Warnings: one sink is current; it is forgotten when the (sub)transaction that
+ * set it aborts, since its memory goes then.
+ *
+ * Bytes: network order.  Text is UTF-8 whatever the database's encoding, so that
+ * a model can be moved to a database with another one.
+ */
+#include "core/host.h"
+
+#include <math.h>
+
+#include "access/xact.h"
+#include "funcapi.h"
+#include "lib/ilist.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "port/pg_bswap.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/memutils.h"
+#include "utils/tuplestore.h"
+
+#define TEXT_IS_NULL 0xFFFFFFFFu
+
+/* ---- memory ---- */
+
+/* Bytes given out in one context; lies in that context. */
+typedef struct Charge
+{
+	dlist_node	node;
+	MemoryContext cxt;
+	Size		bytes;
+	MemoryContextCallback callback;
+} Charge;
+
+static dlist_head charges = DLIST_STATIC_INIT(charges);
+
+static void
+charge_forget(void *arg)
+{
+	dlist_delete(&((Charge *) arg)->node);
+}
+
+/* The charge of the current context, moved to the front, or NULL. */
+static Charge *
+charge_find(void)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &charges)
+	{
+		Charge	   *charge = dlist_container(Charge, node, iter.cur);
+
+		if (charge->cxt == CurrentMemoryContext)
+		{
+			dlist_move_head(&charges, &charge->node);
+			return charge;
+		}
+	}
+	return NULL;
+}
+
+static void
+charge_add(Size bytes)
+{
+	Charge	   *charge = charge_find();
+
+	if (charge == NULL)
+	{
+		charge = palloc0(sizeof(Charge));
+		charge->cxt = CurrentMemoryContext;
+		charge->callback.func = charge_forget;
+		charge->callback.arg = charge;
+		dlist_push_head(&charges, &charge->node);
+		MemoryContextRegisterResetCallback(CurrentMemoryContext, &charge->callback);
+	}
+	charge->bytes += bytes;
+}
+
+Size
+ml_budget_bytes(void)
+{
+	return (Size) maintenance_work_mem * 1024;
+}
+
+void
+ml_budget_check(Size bytes, const char *what)
+{
+	Charge	   *charge = charge_find();
+	Size		used = charge ? charge->bytes : 0;
+	Size		budget = ml_budget_bytes();
+
+	if (bytes > budget || used > budget - bytes)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("memory budget exceeded by %s", what),
+				 errdetail("%zu kB are needed and %zu kB are in use, but maintenance_work_mem allows %zu kB.",
+						   bytes / 1024 + (bytes % 1024 != 0), used / 1024, budget / 1024),
+				 errhint("Raise maintenance_work_mem.")));
+}
+
+void *
+ml_alloc(size_t count, size_t size)
+{
+	Size		bytes;
+
+	if (size != 0 && count > MaxAllocHugeSize / size)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("memory request is too large"),
+				 errdetail("%zu items of %zu bytes were asked for.", count, size)));
+	bytes = count * size;
+	ml_budget_check(bytes, "training");
+	charge_add(bytes);
+	return MemoryContextAllocExtended(CurrentMemoryContext, bytes,
+									  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+}
+
+/* ---- messages ---- */
+
+static MlWarnings *current_sink = NULL;
+static SubTransactionId sink_subxact = InvalidSubTransactionId;
+
+/* printf into palloc'd text. */
+static char *format_message(const char *format, va_list args) pg_attribute_printf(1, 0);
+
+static char *
+format_message(const char *format, va_list args)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (;;)
+	{
+		va_list		copy;
+		int			needed;
+
+		va_copy(copy, args);
+		needed = appendStringInfoVA(&buf, format, copy);
+		va_end(copy);
+		if (needed == 0)
+			return buf.data;
+		enlargeStringInfo(&buf, needed);
+	}
+}
+
+static void
+sink_xact_end(XactEvent event, void *arg)
+{
+	current_sink = NULL;
+}
+
+static void
+sink_subxact_end(SubXactEvent event, SubTransactionId subxact, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB && subxact == sink_subxact)
+		current_sink = NULL;
+}
+
+MlWarnings *
+ml_warnings_to(MlWarnings *sink)
+{
+	static bool registered = false;
+	MlWarnings *before = current_sink;
+
+	if (!registered)
+	{
+		RegisterXactCallback(sink_xact_end, NULL);
+		RegisterSubXactCallback(sink_subxact_end, NULL);
+		registered = true;
+	}
+	current_sink = sink;
+	sink_subxact = GetCurrentSubTransactionId();
+	return before;
+}
+
+void
+ml_warn(const char *format,...)
+{
+	va_list		args;
+	char	   *message;
+
+	va_start(args, format);
+	message = format_message(format, args);
+	va_end(args);
+
+	if (current_sink != NULL)
+	{
+		MemoryContext old;
+		ListCell   *lc;
+
+		foreach(lc, current_sink->messages)
+		{
+			if (strcmp(lfirst(lc), message) == 0)
+				return;
+		}
+		old = MemoryContextSwitchTo(current_sink->cxt);
+		current_sink->messages = lappend(current_sink->messages, pstrdup(message));
+		MemoryContextSwitchTo(old);
+		if (current_sink->quiet)
+			return;
+	}
+	ereport(WARNING, (errcode(ERRCODE_WARNING), errmsg_internal("%s", message)));
+}
+
+void
+ml_fail_data(const char *format,...)
+{
+	va_list		args;
+	char	   *message;
+
+	va_start(args, format);
+	message = format_message(format, args);
+	va_end(args);
+	ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION), errmsg_internal("%s", message)));
+}
+
+void
+ml_fail_param(const char *format,...)
+{
+	va_list		args;
+	char	   *message;
+
+	va_start(args, format);
+	message = format_message(format, args);
+	va_end(args);
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg_internal("%s", message)));
+}
+
+void
+ml_corrupt(const char *format,...)
+{
+	va_list		args;
+	char	   *message;
+
+	va_start(args, format);
+	message = format_message(format, args);
+	va_end(args);
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("stored model data is corrupted"),
+			 errdetail_internal("%s", message)));
+}
+
+void
+ml_check_interrupts(void)
+{
+	CHECK_FOR_INTERRUPTS();
+}
+
+/* ---- writing bytes ---- */
+
+void
+ml_writer_init(MlWriter *writer)
+{
+	initStringInfo(&writer->buf);
+}
+
+void
+ml_write_u8(MlWriter *writer, uint8_t value)
+{
+	appendStringInfoCharMacro(&writer->buf, (char) value);
+}
+
+void
+ml_write_u32(MlWriter *writer, uint32_t value)
+{
+	uint32		net = pg_hton32(value);
+
+	appendBinaryStringInfo(&writer->buf, (char *) &net, sizeof(net));
+}
+
+void
+ml_write_u64(MlWriter *writer, uint64_t value)
+{
+	uint64		net = pg_hton64(value);
+
+	appendBinaryStringInfo(&writer->buf, (char *) &net, sizeof(net));
+}
+
+void
+ml_write_f64(MlWriter *writer, double value)
+{
+	uint64_t	bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	ml_write_u64(writer, bits);
+}
+
+void
+ml_write_f64s(MlWriter *writer, const double *values, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		ml_write_f64(writer, values[i]);
+}
+
+void
+ml_write_text(MlWriter *writer, const char *value)
+{
+	char	   *utf8;
+	size_t		len;
+
+	if (value == NULL)
+	{
+		ml_write_u32(writer, TEXT_IS_NULL);
+		return;
+	}
+	utf8 = pg_server_to_any(value, strlen(value), PG_UTF8);
+	len = strlen(utf8);
+	ml_write_u32(writer, (uint32_t) len);
+	appendBinaryStringInfo(&writer->buf, utf8, (int) len);
+	if (utf8 != value)
+		pfree(utf8);
+}
+
+/* ---- reading bytes: nothing is believed ---- */
+
+void
+ml_reader_init(MlReader *reader, const char *data, size_t size)
+{
+	reader->data = data;
+	reader->size = size;
+	reader->at = 0;
+}
+
+size_t
+ml_read_left(const MlReader *reader)
+{
+	return reader->size - reader->at;
+}
+
+/* The next `bytes` bytes, which are consumed. */
+static const char *
+take(MlReader *reader, size_t bytes)
+{
+	const char *here = reader->data + reader->at;
+
+	if (bytes > ml_read_left(reader))
+		ml_corrupt("%zu bytes were expected at byte %zu, but only %zu are left.",
+				   bytes, reader->at, ml_read_left(reader));
+	reader->at += bytes;
+	return here;
+}
+
+uint8_t
+ml_read_u8(MlReader *reader)
+{
+	return (uint8_t) *take(reader, 1);
+}
+
+uint32_t
+ml_read_u32(MlReader *reader, uint32_t max)
+{
+	uint32		net;
+
+	memcpy(&net, take(reader, sizeof(net)), sizeof(net));
+	net = pg_ntoh32(net);
+	if (net > max)
+		ml_corrupt("The number %u before byte %zu is greater than %u.", net, reader->at, max);
+	return net;
+}
+
+uint64_t
+ml_read_u64(MlReader *reader)
+{
+	uint64		net;
+
+	memcpy(&net, take(reader, sizeof(net)), sizeof(net));
+	return pg_ntoh64(net);
+}
+
+double
+ml_read_f64(MlReader *reader)
+{
+	uint64_t	bits = ml_read_u64(reader);
+	double		value;
+
+	memcpy(&value, &bits, sizeof(value));
+	return value;
+}
+
+double
+ml_read_finite(MlReader *reader)
+{
+	double		value = ml_read_f64(reader);
+
+	if (!isfinite(value))
+		ml_corrupt("The number before byte %zu is not finite.", reader->at);
+	return value;
+}
+
+double *
+ml_read_f64s(MlReader *reader, size_t count)
+{
+	double	   *values;
+
+	if (count > ml_read_left(reader) / sizeof(double))
+		ml_corrupt("%zu numbers were expected at byte %zu, but only %zu bytes are left.",
+				   count, reader->at, ml_read_left(reader));
+	values = palloc_extended(count * sizeof(double), MCXT_ALLOC_HUGE);
+	for (size_t i = 0; i < count; i++)
+		values[i] = ml_read_finite(reader);
+	return values;
+}
+
+char *
+ml_read_text(MlReader *reader)
+{
+	size_t		start = reader->at;
+	uint32_t	len = ml_read_u32(reader, UINT32_MAX);
+	const char *bytes;
+	char	   *utf8;
+	char	   *text;
+
+	if (len == TEXT_IS_NULL)
+		return NULL;
+	bytes = take(reader, len);
+	if (memchr(bytes, 0, len) != NULL)
+		ml_corrupt("The text at byte %zu contains a zero byte.", start);
+	utf8 = pnstrdup(bytes, len);
+	if (GetDatabaseEncoding() == PG_SQL_ASCII)
+		return utf8;			/* such a database takes bytes as they are */
+	if (!pg_verify_mbstr(PG_UTF8, utf8, (int) len, true))
+		ml_corrupt("The text at byte %zu is not valid UTF-8.", start);
+	text = pg_any_to_server(utf8, (int) len, PG_UTF8);
+	if (text != utf8)
+		pfree(utf8);
+	return text;
+}
+
+/* ---- rows for people ---- */
+
+void
+ml_row_text(MlRows *rows, const char *item, const char *value)
+{
+	rows->items = lappend(rows->items, pstrdup(item));
+	rows->values = lappend(rows->values, value ? pstrdup(value) : NULL);
+}
+
+void
+ml_row_number(MlRows *rows, const char *item, double value)
+{
+	rows->items = lappend(rows->items, pstrdup(item));
+	rows->values = lappend(rows->values, float8out_internal(value));
+}
+
+void
+ml_result_begin(FunctionCallInfo fcinfo, MlResultRows *result)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext old;
+
+	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo) || !(rsinfo->allowedModes & SFRM_Materialize))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("set-valued function called in context that cannot accept a set")));
+
+	old = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
+	if (get_call_result_type(fcinfo, NULL, &result->desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	result->store = tuplestore_begin_heap((rsinfo->allowedModes & SFRM_Materialize_Random) != 0,
+										  false, work_mem);
+	rsinfo->returnMode = SFRM_Materialize;
+	rsinfo->setResult = result->store;
+	rsinfo->setDesc = result->desc;
+	MemoryContextSwitchTo(old);
+}
+
+void
+ml_result_add(MlResultRows *result, const Datum *values, const bool *nulls)
+{
+	tuplestore_putvalues(result->store, result->desc, unconstify(Datum *, values),
+						 unconstify(bool *, nulls));
+}

@@ -1,0 +1,233 @@
+-- Models applied to rows: core/predict.c, and the planner's part in core/support.c.
+--
+-- STABLE, also for a model given as value: how text is compared and how a
+-- timestamptz is read can change with the server, and a name with the catalog.
+
+CREATE FUNCTION ml_predict_support(internal)
+	RETURNS internal
+	AS 'MODULE_PATHNAME', 'ml_sql_predict_support'
+	LANGUAGE C STRICT;
+COMMENT ON FUNCTION ml_predict_support(internal) IS
+	'planner support: passes the columns of the row that the model needs instead of the whole row';
+
+CREATE FUNCTION ml_predict(model text, input record)
+	RETURNS float8
+	AS 'MODULE_PATHNAME', 'ml_sql_predict'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE
+	SUPPORT ml_predict_support;
+COMMENT ON FUNCTION ml_predict(text, record) IS
+	'the value that the model predicts for a row; with two classes, the probability of the second. A model of more classes is an error (22023): use ml_classify or ml_probabilities. The model: a name, name@version or name@alias. The row''s columns are found by name: others are ignored, a missing one is an error (42703). NULL for a NULL row.';
+
+CREATE FUNCTION ml_predict(model text, input jsonb)
+	RETURNS float8
+	AS 'MODULE_PATHNAME', 'ml_sql_predict'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION ml_predict(text, jsonb) IS
+	'the value that the model predicts for a row; with two classes, the probability of the second. A model of more classes is an error (22023): use ml_classify or ml_probabilities. The model: a name, name@version or name@alias. The object''s keys are the names of the columns; each column must be there, as null where the value is unknown.';
+
+CREATE FUNCTION ml_predict(model text, VARIADIC numbers float8[])
+	RETURNS float8
+	AS 'MODULE_PATHNAME', 'ml_sql_predict'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION ml_predict(text, VARIADIC float8[]) IS
+	'the value that the model predicts for a row; with two classes, the probability of the second. A model of more classes is an error (22023): use ml_classify or ml_probabilities. The model: a name, name@version or name@alias. The values stand in the order of the model''s columns, NULL for an unknown one; another count of them is an error (22023), and so is a column that is not a number (42804).';
+
+CREATE FUNCTION ml_predict(model ml_model, input record)
+	RETURNS float8
+	AS 'MODULE_PATHNAME', 'ml_sql_predict'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE
+	SUPPORT ml_predict_support;
+COMMENT ON FUNCTION ml_predict(ml_model, record) IS
+	'the value that the model predicts for a row; with two classes, the probability of the second. A model of more classes is an error (22023): use ml_classify or ml_probabilities. The row''s columns are found by name: others are ignored, a missing one is an error (42703). NULL for a NULL row.';
+
+CREATE FUNCTION ml_predict(model ml_model, input jsonb)
+	RETURNS float8
+	AS 'MODULE_PATHNAME', 'ml_sql_predict'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION ml_predict(ml_model, jsonb) IS
+	'the value that the model predicts for a row; with two classes, the probability of the second. A model of more classes is an error (22023): use ml_classify or ml_probabilities. The object''s keys are the names of the columns; each column must be there, as null where the value is unknown.';
+
+CREATE FUNCTION ml_predict(model ml_model, VARIADIC numbers float8[])
+	RETURNS float8
+	AS 'MODULE_PATHNAME', 'ml_sql_predict'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION ml_predict(ml_model, VARIADIC float8[]) IS
+	'the value that the model predicts for a row; with two classes, the probability of the second. A model of more classes is an error (22023): use ml_classify or ml_probabilities. The values stand in the order of the model''s columns, NULL for an unknown one; another count of them is an error (22023), and so is a column that is not a number (42804).';
+
+CREATE FUNCTION ml_predict_columns(version bigint, VARIADIC columns "any")
+	RETURNS float8
+	AS 'MODULE_PATHNAME', 'ml_sql_predict'
+	LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION ml_predict_columns(bigint, VARIADIC "any") IS
+	'ml_predict as the planner writes it: the columns of the model, each as an argument, in its order';
+
+CREATE FUNCTION ml_predict_columns(model ml_model, VARIADIC columns "any")
+	RETURNS float8
+	AS 'MODULE_PATHNAME', 'ml_sql_predict'
+	LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION ml_predict_columns(ml_model, VARIADIC "any") IS
+	'ml_predict as the planner writes it: the columns of the model, each as an argument, in its order';
+
+CREATE FUNCTION ml_classify(model text, input record)
+	RETURNS text
+	AS 'MODULE_PATHNAME', 'ml_sql_classify'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE
+	SUPPORT ml_predict_support;
+COMMENT ON FUNCTION ml_classify(text, record) IS
+	'the most likely class of a row, as the table of the training had it. A regression is an error (22023). The model: a name, name@version or name@alias. The row''s columns are found by name: others are ignored, a missing one is an error (42703). NULL for a NULL row.';
+
+CREATE FUNCTION ml_classify(model text, input jsonb)
+	RETURNS text
+	AS 'MODULE_PATHNAME', 'ml_sql_classify'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION ml_classify(text, jsonb) IS
+	'the most likely class of a row, as the table of the training had it. A regression is an error (22023). The model: a name, name@version or name@alias. The object''s keys are the names of the columns; each column must be there, as null where the value is unknown.';
+
+CREATE FUNCTION ml_classify(model ml_model, input record)
+	RETURNS text
+	AS 'MODULE_PATHNAME', 'ml_sql_classify'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE
+	SUPPORT ml_predict_support;
+COMMENT ON FUNCTION ml_classify(ml_model, record) IS
+	'the most likely class of a row, as the table of the training had it. A regression is an error (22023). The row''s columns are found by name: others are ignored, a missing one is an error (42703). NULL for a NULL row.';
+
+CREATE FUNCTION ml_classify(model ml_model, input jsonb)
+	RETURNS text
+	AS 'MODULE_PATHNAME', 'ml_sql_classify'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION ml_classify(ml_model, jsonb) IS
+	'the most likely class of a row, as the table of the training had it. A regression is an error (22023). The object''s keys are the names of the columns; each column must be there, as null where the value is unknown.';
+
+CREATE FUNCTION ml_classify_columns(version bigint, VARIADIC columns "any")
+	RETURNS text
+	AS 'MODULE_PATHNAME', 'ml_sql_classify'
+	LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION ml_classify_columns(bigint, VARIADIC "any") IS
+	'ml_classify as the planner writes it: the columns of the model, each as an argument, in its order';
+
+CREATE FUNCTION ml_classify_columns(model ml_model, VARIADIC columns "any")
+	RETURNS text
+	AS 'MODULE_PATHNAME', 'ml_sql_classify'
+	LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION ml_classify_columns(ml_model, VARIADIC "any") IS
+	'ml_classify as the planner writes it: the columns of the model, each as an argument, in its order';
+
+CREATE FUNCTION ml_probability(model text, input record, class text)
+	RETURNS float8
+	AS 'MODULE_PATHNAME', 'ml_sql_probability'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE
+	SUPPORT ml_predict_support;
+COMMENT ON FUNCTION ml_probability(text, record, text) IS
+	'the probability, 0 to 1, that a row is of the class. A class that the model does not know is an error (22023). The model: a name, name@version or name@alias. The row''s columns are found by name: others are ignored, a missing one is an error (42703). NULL for a NULL row.';
+
+CREATE FUNCTION ml_probability(model text, input jsonb, class text)
+	RETURNS float8
+	AS 'MODULE_PATHNAME', 'ml_sql_probability'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION ml_probability(text, jsonb, text) IS
+	'the probability, 0 to 1, that a row is of the class. A class that the model does not know is an error (22023). The model: a name, name@version or name@alias. The object''s keys are the names of the columns; each column must be there, as null where the value is unknown.';
+
+CREATE FUNCTION ml_probability(model ml_model, input record, class text)
+	RETURNS float8
+	AS 'MODULE_PATHNAME', 'ml_sql_probability'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE
+	SUPPORT ml_predict_support;
+COMMENT ON FUNCTION ml_probability(ml_model, record, text) IS
+	'the probability, 0 to 1, that a row is of the class. A class that the model does not know is an error (22023). The row''s columns are found by name: others are ignored, a missing one is an error (42703). NULL for a NULL row.';
+
+CREATE FUNCTION ml_probability(model ml_model, input jsonb, class text)
+	RETURNS float8
+	AS 'MODULE_PATHNAME', 'ml_sql_probability'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION ml_probability(ml_model, jsonb, text) IS
+	'the probability, 0 to 1, that a row is of the class. A class that the model does not know is an error (22023). The object''s keys are the names of the columns; each column must be there, as null where the value is unknown.';
+
+CREATE FUNCTION ml_probability_columns(version bigint, class text, VARIADIC columns "any")
+	RETURNS float8
+	AS 'MODULE_PATHNAME', 'ml_sql_probability'
+	LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION ml_probability_columns(bigint, text, VARIADIC "any") IS
+	'ml_probability as the planner writes it: the columns of the model, each as an argument, in its order';
+
+CREATE FUNCTION ml_probability_columns(model ml_model, class text, VARIADIC columns "any")
+	RETURNS float8
+	AS 'MODULE_PATHNAME', 'ml_sql_probability'
+	LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION ml_probability_columns(ml_model, text, VARIADIC "any") IS
+	'ml_probability as the planner writes it: the columns of the model, each as an argument, in its order';
+
+CREATE FUNCTION ml_probabilities(model text, input record)
+	RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'ml_sql_probabilities'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE
+	SUPPORT ml_predict_support;
+COMMENT ON FUNCTION ml_probabilities(text, record) IS
+	'an object with the probability of each class of a row; they add up to 1. A regression is an error (22023). The model: a name, name@version or name@alias. The row''s columns are found by name: others are ignored, a missing one is an error (42703). NULL for a NULL row.';
+
+CREATE FUNCTION ml_probabilities(model text, input jsonb)
+	RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'ml_sql_probabilities'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION ml_probabilities(text, jsonb) IS
+	'an object with the probability of each class of a row; they add up to 1. A regression is an error (22023). The model: a name, name@version or name@alias. The object''s keys are the names of the columns; each column must be there, as null where the value is unknown.';
+
+CREATE FUNCTION ml_probabilities(model ml_model, input record)
+	RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'ml_sql_probabilities'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE
+	SUPPORT ml_predict_support;
+COMMENT ON FUNCTION ml_probabilities(ml_model, record) IS
+	'an object with the probability of each class of a row; they add up to 1. A regression is an error (22023). The row''s columns are found by name: others are ignored, a missing one is an error (42703). NULL for a NULL row.';
+
+CREATE FUNCTION ml_probabilities(model ml_model, input jsonb)
+	RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'ml_sql_probabilities'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION ml_probabilities(ml_model, jsonb) IS
+	'an object with the probability of each class of a row; they add up to 1. A regression is an error (22023). The object''s keys are the names of the columns; each column must be there, as null where the value is unknown.';
+
+CREATE FUNCTION ml_probabilities_columns(version bigint, VARIADIC columns "any")
+	RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'ml_sql_probabilities'
+	LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION ml_probabilities_columns(bigint, VARIADIC "any") IS
+	'ml_probabilities as the planner writes it: the columns of the model, each as an argument, in its order';
+
+CREATE FUNCTION ml_probabilities_columns(model ml_model, VARIADIC columns "any")
+	RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'ml_sql_probabilities'
+	LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION ml_probabilities_columns(ml_model, VARIADIC "any") IS
+	'ml_probabilities as the planner writes it: the columns of the model, each as an argument, in its order';
+
+CREATE FUNCTION ml_predict_interval(model text, input record, level float8 DEFAULT 0.95,
+									OUT low float8, OUT high float8)
+	RETURNS record
+	AS 'MODULE_PATHNAME', 'ml_sql_predict_interval'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION ml_predict_interval(text, record, float8) IS
+	'the interval that holds the value of a row with probability level, 0 to 1: of a new observation where the algorithm knows its spread, otherwise of the mean (ml_describe says which). A model that has no intervals is an error (0A000).';
+
+CREATE FUNCTION ml_predict_interval(model text, input jsonb, level float8 DEFAULT 0.95,
+									OUT low float8, OUT high float8)
+	RETURNS record
+	AS 'MODULE_PATHNAME', 'ml_sql_predict_interval'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION ml_predict_interval(text, jsonb, float8) IS
+	'the interval that holds the value of a row with probability level, 0 to 1: of a new observation where the algorithm knows its spread, otherwise of the mean (ml_describe says which). A model that has no intervals is an error (0A000).';
+
+CREATE FUNCTION ml_predict_interval(model ml_model, input record, level float8 DEFAULT 0.95,
+									OUT low float8, OUT high float8)
+	RETURNS record
+	AS 'MODULE_PATHNAME', 'ml_sql_predict_interval'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION ml_predict_interval(ml_model, record, float8) IS
+	'the interval that holds the value of a row with probability level, 0 to 1: of a new observation where the algorithm knows its spread, otherwise of the mean (ml_describe says which). A model that has no intervals is an error (0A000).';
+
+CREATE FUNCTION ml_predict_interval(model ml_model, input jsonb, level float8 DEFAULT 0.95,
+									OUT low float8, OUT high float8)
+	RETURNS record
+	AS 'MODULE_PATHNAME', 'ml_sql_predict_interval'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION ml_predict_interval(ml_model, jsonb, float8) IS
+	'the interval that holds the value of a row with probability level, 0 to 1: of a new observation where the algorithm knows its spread, otherwise of the mean (ml_describe says which). A model that has no intervals is an error (0A000).';

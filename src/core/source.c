@@ -1,0 +1,377 @@
+/*
+ * source.c - a pass over the data is a query.
+ *
+ * A source is analysed once, by preparing SELECT * over it; that finds the
+ * columns and their types, checks privileges at execution as for any query of
+ * the caller, and refuses everything but one SELECT.  Columns are then named by
+ * position (s.c1, s.c2, ...), so that no name from outside ever becomes SQL
+ * text again.
+ *
+ * A pass runs to completion with our own DestReceiver: no cursor, no row limit
+ * (a limit would turn parallel plans off).  JIT never pays here, and
+ * synchronized scans would change the order of rows from run to run; both are
+ * off for the time of a pass.
+ */
+#include "core/source.h"
+
+#include "access/relation.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "executor/spi.h"
+#include "executor/spi_priv.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "parser/parser.h"
+#include "tcop/dest.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/plancache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/varlena.h"
+
+#include "core/params.h"
+
+typedef struct MlReceiver
+{
+	DestReceiver pub;
+	MlRowFunction row;
+	void	   *arg;
+	MemoryContext row_context;
+} MlReceiver;
+
+/* Settings for one of our passes; undone by AtEOXact_GUC or by abort. */
+static int
+pass_settings(void)
+{
+	int			level = NewGUCNestLevel();
+
+	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("synchronize_seqscans", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
+/* Tells a statement from a relation name by its first word. */
+static bool
+looks_like_query(const char *text)
+{
+	static const char *const words[] = {"select", "with", "values", "table"};
+	const char *p = text;
+
+	for (;;)
+	{
+		if (isspace((unsigned char) *p) || *p == '(')
+			p++;
+		else if (p[0] == '-' && p[1] == '-')
+		{
+			while (*p && *p != '\n')
+				p++;
+		}
+		else if (p[0] == '/' && p[1] == '*')
+		{
+			const char *end = strstr(p + 2, "*/");
+
+			p = end ? end + 2 : p + strlen(p);
+		}
+		else
+			break;
+	}
+	for (int i = 0; i < lengthof(words); i++)
+	{
+		size_t		len = strlen(words[i]);
+
+		if (pg_strncasecmp(p, words[i], len) == 0 &&
+			(isspace((unsigned char) p[len]) || p[len] == '(' || p[len] == '*' ||
+			 p[len] == '/' || p[len] == '-'))
+			return true;
+	}
+	return false;
+}
+
+/* Checks that text is exactly one SELECT and returns it without a trailing semicolon. */
+static char *
+one_select(const char *text)
+{
+	List	   *parsed = raw_parser(text, RAW_PARSE_DEFAULT);
+	RawStmt    *statement;
+	SelectStmt *select;
+
+	if (list_length(parsed) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("source must be one SELECT, not %d statements", list_length(parsed))));
+	statement = linitial_node(RawStmt, parsed);
+	if (!IsA(statement->stmt, SelectStmt))
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("source must be a relation name or one SELECT")));
+	select = (SelectStmt *) statement->stmt;
+	if (select->intoClause != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("source must not be SELECT INTO")));
+	return pnstrdup(text + statement->stmt_location,
+					statement->stmt_len > 0 ? statement->stmt_len
+					: strlen(text) - statement->stmt_location);
+}
+
+/* Whether every row of the relation has a ctid of its own that a later scan finds again. */
+static void
+find_position(MlSource *source, Relation rel)
+{
+	switch (rel->rd_rel->relkind)
+	{
+		case RELKIND_RELATION:
+		case RELKIND_MATVIEW:
+			source->position = true;
+			source->parted = rel->rd_rel->relhassubclass;
+			break;
+		case RELKIND_PARTITIONED_TABLE:
+			source->position = true;
+			source->parted = true;
+			break;
+		default:
+			return;
+	}
+	if (source->parted)
+	{
+		List	   *children = find_all_inheritors(RelationGetRelid(rel), AccessShareLock, NULL);
+		ListCell   *cell;
+
+		foreach(cell, children)
+		{
+			char		kind = get_rel_relkind(lfirst_oid(cell));
+
+			if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
+				source->position = false;
+		}
+	}
+}
+
+/* FROM item of a relation name. */
+static void
+open_relation(MlSource *source, StringInfo from)
+{
+	List	   *names = textToQualifiedNameList(cstring_to_text(source->text));
+	Relation	rel = relation_openrv(makeRangeVarFromNameList(names), AccessShareLock);
+
+	if (rel->rd_rel->relkind != RELKIND_RELATION && rel->rd_rel->relkind != RELKIND_VIEW &&
+		rel->rd_rel->relkind != RELKIND_MATVIEW && rel->rd_rel->relkind != RELKIND_FOREIGN_TABLE &&
+		rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a table, view, materialized view or foreign table",
+						RelationGetRelationName(rel))));
+	source->relid = RelationGetRelid(rel);
+	find_position(source, rel);
+	appendStringInfoString(from, quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+															RelationGetRelationName(rel)));
+	relation_close(rel, NoLock);
+}
+
+/* Prepares SELECT * FROM from; the plan lives until SPI_finish. */
+static SPIPlanPtr
+prepare_all(const char *from)
+{
+	StringInfoData sql;
+	SPIPlanPtr	plan;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT * FROM %s AS s", from);
+	plan = SPI_prepare(sql.data, 0, NULL);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	return plan;
+}
+
+MlSource *
+ml_source_open(const char *text)
+{
+	MlSource   *source = palloc0(sizeof(MlSource));
+	MemoryContext cxt = CurrentMemoryContext;
+	StringInfoData from;
+	SPIPlanPtr	plan;
+	CachedPlanSource *query;
+	CachedPlan *cached;
+	TupleDesc	desc;
+
+	source->text = pstrdup(text);
+	initStringInfo(&from);
+	if (looks_like_query(text))
+		appendStringInfo(&from, "(%s\n)", one_select(text));
+	else
+		open_relation(source, &from);
+
+	SPI_connect();
+	plan = prepare_all(from.data);
+	query = linitial(SPI_plan_get_plan_sources(plan));
+	if (linitial_node(Query, query->query_list)->hasModifyingCTE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("source must not change data")));
+	desc = query->resultDesc;
+	MemoryContextSwitchTo(cxt);
+	source->columns = palloc0(Max(desc->natts, 1) * sizeof(MlSourceColumn));
+	appendStringInfoString(&from, " AS s (");
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		source->columns[i].name = pstrdup(NameStr(att->attname));
+		source->columns[i].type = att->atttypid;
+		source->columns[i].typmod = att->atttypmod;
+		source->columns[i].collation = att->attcollation;
+		appendStringInfo(&from, "%sc%d", i > 0 ? "," : "", i + 1);
+	}
+	appendStringInfoChar(&from, ')');
+	source->ncolumns = desc->natts;
+	source->from = from.data;
+	if (desc->natts == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("source has no columns")));
+
+	cached = SPI_plan_get_cached_plan(plan);
+	if (cached != NULL)
+	{
+		source->rows_estimate = linitial_node(PlannedStmt, cached->stmt_list)->planTree->plan_rows;
+		ReleaseCachedPlan(cached, NULL);
+	}
+	SPI_finish();
+	return source;
+}
+
+int
+ml_source_find(const MlSource *source, const char *name)
+{
+	int			found = -1;
+
+	for (int i = 0; i < source->ncolumns; i++)
+	{
+		if (strcmp(source->columns[i].name, name) != 0)
+			continue;
+		if (found >= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_AMBIGUOUS_COLUMN),
+					 errmsg("column \"%s\" appears twice in the source", name)));
+		found = i;
+	}
+	return found;
+}
+
+int
+ml_source_column(const MlSource *source, const char *name)
+{
+	int			found = ml_source_find(source, name);
+	const char **names;
+	const char *near;
+
+	if (found >= 0)
+		return found;
+	names = palloc(source->ncolumns * sizeof(char *));
+	for (int i = 0; i < source->ncolumns; i++)
+		names[i] = source->columns[i].name;
+	near = ml_nearest(name, names, source->ncolumns);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("column \"%s\" does not exist in the source", name),
+			 near ? errhint("Did you mean \"%s\"?", near) : 0));
+}
+
+void
+ml_source_targets(StringInfo sql, const int *columns, int n)
+{
+	for (int i = 0; i < n; i++)
+		appendStringInfo(sql, "%ss.c%d", i > 0 ? ", " : "", columns[i] + 1);
+}
+
+static bool
+receive_slot(TupleTableSlot *slot, DestReceiver *self)
+{
+	MlReceiver *receiver = (MlReceiver *) self;
+	MemoryContext old = MemoryContextSwitchTo(receiver->row_context);
+
+	slot_getallattrs(slot);
+	receiver->row(receiver->arg, slot);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(receiver->row_context);
+	return true;
+}
+
+static void
+receive_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
+{
+}
+
+static void
+receive_end(DestReceiver *self)
+{
+}
+
+void
+ml_stream(const char *sql, MlRowFunction row, void *arg)
+{
+	MlReceiver	receiver = {
+		{receive_slot, receive_startup, receive_end, receive_end, DestNone}
+	};
+	SPIExecuteOptions options = {0};
+	SPIPlanPtr	plan;
+	int			level = pass_settings();
+	int			rc;
+
+	receiver.row = row;
+	receiver.arg = arg;
+	receiver.row_context = AllocSetContextCreate(CurrentMemoryContext, "ml_ext row",
+												 ALLOCSET_SMALL_SIZES);
+	SPI_connect();
+	plan = SPI_prepare(sql, 0, NULL);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	options.read_only = true;
+	options.dest = &receiver.pub;
+	rc = SPI_execute_plan_extended(plan, &options);
+	if (rc < 0)
+		elog(ERROR, "SPI_execute_plan_extended failed: %s", SPI_result_code_string(rc));
+	SPI_finish();
+	MemoryContextDelete(receiver.row_context);
+	AtEOXact_GUC(true, level);
+}
+
+bool
+ml_stream_parallel(const char *sql, Oid argtype, Datum arg, Datum *result, bool *isnull)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	int			level = pass_settings();
+	SPIPlanPtr	plan;
+	CachedPlan *cached;
+	bool		parallel;
+
+	SPI_connect();
+	plan = SPI_prepare_cursor(sql, 1, &argtype, CURSOR_OPT_PARALLEL_OK | CURSOR_OPT_GENERIC_PLAN);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
+	cached = SPI_plan_get_cached_plan(plan);
+	parallel = cached != NULL && linitial_node(PlannedStmt, cached->stmt_list)->parallelModeNeeded;
+	if (cached != NULL)
+		ReleaseCachedPlan(cached, NULL);
+	if (parallel)
+	{
+		int			rc = SPI_execute_plan(plan, &arg, NULL, true, 0);
+		Datum		value;
+
+		if (rc != SPI_OK_SELECT || SPI_processed != 1)
+			elog(ERROR, "aggregate query failed: %s", SPI_result_code_string(rc));
+		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, isnull);
+		MemoryContextSwitchTo(cxt);
+		if (!*isnull)
+			*result = datumCopy(value, false, -1);
+	}
+	SPI_finish();
+	AtEOXact_GUC(true, level);
+	return parallel;
+}

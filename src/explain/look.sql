@@ -1,0 +1,77 @@
+-- Looking into a model: explain/look.c and explain/attribution.c.
+
+CREATE FUNCTION ml_explain(model text, input record,
+						   OUT feature text, OUT value text, OUT contribution float8)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'ml_sql_explain'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 10;
+COMMENT ON FUNCTION ml_explain(text, record) IS
+	'why the model predicts what it predicts for a row: what each column adds to the line "(base)". All lines add up to the prediction of a regression (before the inverse link, where there is one), to the log-odds of the second of two classes, or to the score of the most likely of more classes.';
+
+CREATE FUNCTION ml_explain(model text, input jsonb,
+						   OUT feature text, OUT value text, OUT contribution float8)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'ml_sql_explain'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 10;
+COMMENT ON FUNCTION ml_explain(text, jsonb) IS
+	'why the model predicts what it predicts for a row: what each column adds to the line "(base)". All lines add up to the prediction of a regression (before the inverse link, where there is one), to the log-odds of the second of two classes, or to the score of the most likely of more classes.';
+
+CREATE FUNCTION ml_explain(model ml_model, input record,
+						   OUT feature text, OUT value text, OUT contribution float8)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'ml_sql_explain'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 10;
+COMMENT ON FUNCTION ml_explain(ml_model, record) IS
+	'why the model predicts what it predicts for a row: what each column adds to the line "(base)". All lines add up to the prediction of a regression (before the inverse link, where there is one), to the log-odds of the second of two classes, or to the score of the most likely of more classes.';
+
+CREATE FUNCTION ml_explain(model ml_model, input jsonb,
+						   OUT feature text, OUT value text, OUT contribution float8)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'ml_sql_explain'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 10;
+COMMENT ON FUNCTION ml_explain(ml_model, jsonb) IS
+	'why the model predicts what it predicts for a row: what each column adds to the line "(base)". All lines add up to the prediction of a regression (before the inverse link, where there is one), to the log-odds of the second of two classes, or to the score of the most likely of more classes.';
+
+CREATE FUNCTION ml_describe(model text, OUT item text, OUT value text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'ml_sql_describe'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 30;
+COMMENT ON FUNCTION ml_describe(text) IS
+	'what a model is, in pairs of text: algorithm, task, columns, parameters, metrics, and what the algorithm says of its fit Needs the privilege view.';
+
+CREATE FUNCTION ml_describe(model ml_model, OUT item text, OUT value text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'ml_sql_describe'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 30;
+COMMENT ON FUNCTION ml_describe(ml_model) IS
+	'what a model is, in pairs of text: algorithm, task, columns, parameters, metrics, and what the algorithm says of its fit';
+
+CREATE FUNCTION ml_coefficients(model text, OUT term text, OUT class text, OUT estimate float8, OUT std_error float8,
+								OUT statistic float8, OUT p_value float8, OUT ci_low float8, OUT ci_high float8)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'ml_sql_coefficients'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 20;
+COMMENT ON FUNCTION ml_coefficients(text) IS
+	'the coefficients of a model on the scale of its encoded columns, with standard error, test statistic, p-value and 95 % interval, NULL where undefined; class is NULL unless there are more than two. A model without coefficients is an error (0A000). Needs the privilege view.';
+
+CREATE FUNCTION ml_coefficients(model ml_model, OUT term text, OUT class text, OUT estimate float8, OUT std_error float8,
+								OUT statistic float8, OUT p_value float8, OUT ci_low float8, OUT ci_high float8)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'ml_sql_coefficients'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 20;
+COMMENT ON FUNCTION ml_coefficients(ml_model) IS
+	'the coefficients of a model on the scale of its encoded columns, with standard error, test statistic, p-value and 95 % interval, NULL where undefined; class is NULL unless there are more than two. A model without coefficients is an error (0A000).';
+
+CREATE FUNCTION ml_importance(model text, OUT feature text, OUT importance float8)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'ml_sql_importance'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 20;
+COMMENT ON FUNCTION ml_importance(text) IS
+	'the share of each column in what the model predicts, largest first; they add up to 1, or are 0 where no column counts. Where the algorithm has no measure of its own, a column''s weight is the standard deviation of its contribution (see ml_explain) over the values of the training: for a number, the coefficient times its standard deviation. Needs the privilege view.';
+
+CREATE FUNCTION ml_importance(model ml_model, OUT feature text, OUT importance float8)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'ml_sql_importance'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 20;
+COMMENT ON FUNCTION ml_importance(ml_model) IS
+	'the share of each column in what the model predicts, largest first; they add up to 1, or are 0 where no column counts. Where the algorithm has no measure of its own, a column''s weight is the standard deviation of its contribution (see ml_explain) over the values of the training: for a number, the coefficient times its standard deviation.';

@@ -1,0 +1,779 @@
+/*
+ * fit.c - everything that happens over collected rows: splitting, the passes of
+ * an algorithm, choosing penalties, scoring.
+ *
+ * A fit owns a memory context of its own below the training's; states and
+ * carries of finished passes are freed as it goes.
+ */
+#include "train/train.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "utils/float.h"
+#include "utils/memutils.h"
+
+#include "core/progress.h"
+#include "core/registry.h"
+#include "core/state.h"
+#include "eval/metrics.h"
+
+#define EXACT_SPLIT_ROWS (128 * 1024)	/* classes smaller than their share of this are cut exactly */
+#define FOLD_SALT 0x5f01d	/* inner folds; repeats of ml_cv are small numbers */
+#define CV_FOLDS 10				/* when a penalty is "cv" */
+#define GRID_FOLDS 5
+#define GRID_SIZE 13			/* l1, l2 = 1e-4 ... 1e4 for algorithms without a path of their own */
+
+/* ---- rows ---- */
+
+void
+ml_rows_start(MlTraining *t)
+{
+	t->reading = t->rows;
+	ml_dataset_rewind(t->reading);
+}
+
+/* Another uniform number of the row, independent of the one it is split by. */
+static double
+second_uniform(double u, uint64 salt)
+{
+	return ml_split_uniform((uint64) (u * 0x1p53), salt);
+}
+
+int
+ml_row_fold(double u, int folds)
+{
+	return (int) (second_uniform(u, FOLD_SALT) * folds);
+}
+
+static int
+row_class(const MlTraining *t, double y)
+{
+	int			low = 0;
+	int			high = t->classes - 1;
+
+	if (t->class_of)
+		return t->class_of[(int) y];
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (t->label_value[middle] < y)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+double
+ml_row_target(const MlTraining *t, const double *row)
+{
+	double		y = row[t->at_y];
+
+	return t->classes > 0 ? row_class(t, y) : y;
+}
+
+double
+ml_row_weight(const MlTraining *t, const double *row)
+{
+	double		w = t->at_w >= 0 ? row[t->at_w] : 1.0;
+
+	return t->class_weight ? w * t->class_weight[row_class(t, row[t->at_y])] : w;
+}
+
+/* What a row is split by: its place in time, or its uniform number, mixed anew for each repeat. */
+static double
+split_key(const MlTraining *t, const double *row, int at_u, int at_order)
+{
+	if (at_order >= 0)
+		return row[at_order];
+	return t->repeat == 0 ? row[at_u] : second_uniform(row[at_u], t->repeat);
+}
+
+/* The part a row belongs to. */
+static int
+row_part(const MlTraining *t, const MlSplit *split, double y, double key)
+{
+	const double *bound = split->bound;
+	int			part = 0;
+
+	if (t->classes > 0 && t->at_order < 0)
+		bound += (Size) row_class(t, y) * split->nparts;
+	while (part < split->nparts - 1 && key >= bound[part])
+		part++;
+	return part;
+}
+
+static bool
+passes(const MlTraining *t, const MlMask *mask, const double *row, int at_y, int at_u, int at_order)
+{
+	int			part;
+
+	if (mask == NULL)
+		return true;
+	if (mask->folds > 0)
+	{
+		if ((ml_row_fold(row[at_u], mask->folds) == mask->fold) != mask->fold_inside)
+			return false;
+	}
+	if (mask->split == NULL)
+		return true;
+	part = row_part(t, mask->split, row[at_y], split_key(t, row, at_u, at_order));
+	if (mask->before)
+		return part > mask->part;
+	return (part == mask->part) == mask->inside;
+}
+
+int
+ml_rows_next(MlTraining *t, const MlMask *mask, double *block)
+{
+	const double *rows;
+	int			got;
+	int			shift = t->stored_width - t->width;
+	int			at_y = t->at_y + shift;
+	int			at_order = t->at_order >= 0 ? t->at_order + shift : -1;
+	bool		drop = t->core.impute == ML_IMPUTE_DROP;
+
+	while ((got = ml_dataset_next(t->reading, &rows)) > 0)
+	{
+		int			n = 0;
+
+		for (int i = 0; i < got; i++)
+		{
+			const double *from = rows + (Size) i * t->stored_width;
+			double	   *to = block + (Size) n * t->width;
+
+			if (!passes(t, mask, from, at_y, t->at_u + shift, at_order))
+				continue;
+			if (shift == 0)
+				memcpy(to, from, t->width * sizeof(double));
+			else
+				for (int j = 0; j < t->width; j++)
+					to[j] = from[t->stored[j]];
+			if (drop)
+			{
+				bool		missing = false;
+
+				for (int j = 0; j < t->schema->ncells; j++)
+					missing |= isnan(to[j]);
+				if (missing)
+					continue;
+			}
+			n++;
+		}
+		if (n > 0)
+			return n;
+	}
+	return 0;
+}
+
+/* The same, but without copying when all rows are wanted as they are stored. */
+static int
+view_rows(MlTraining *t, const MlMask *mask, double *block, const double **rows)
+{
+	if (mask == NULL && t->width == t->stored_width && t->core.impute != ML_IMPUTE_DROP)
+		return ml_dataset_next(t->reading, rows);
+	*rows = block;
+	return ml_rows_next(t, mask, block);
+}
+
+/* ---- splits ---- */
+
+static int
+compare_doubles(const void *a, const void *b)
+{
+	double		x = *(const double *) a;
+	double		y = *(const double *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* Bounds at the cumulated shares of sorted keys; equal keys (groups) stay together. */
+static void
+cut_sorted(double *keys, Size n, int nparts, const double *shares, double *bound)
+{
+	double		share = 0;
+	Size		distinct = 0;
+
+	for (Size i = 0; i < n; i++)
+		if (i == 0 || keys[i] != keys[i - 1])
+			keys[distinct++] = keys[i];
+	for (int p = 0; p < nparts; p++)
+	{
+		Size		k;
+
+		share += shares[p];
+		k = (Size) rint(share * distinct);
+		if (p == nparts - 1 || k >= distinct)
+			bound[p] = get_float8_infinity();
+		else
+			bound[p] = k == 0 ? keys[0] : keys[k - 1] / 2 + keys[k] / 2;
+		if (k > 0 && k < distinct && bound[p] <= keys[k - 1])
+			bound[p] = keys[k];
+	}
+}
+
+MlSplit *
+ml_training_split(MlTraining *t, int nparts, const double *shares)
+{
+	MlSplit    *split = palloc0(sizeof(MlSplit));
+	int			strata = t->classes > 0 && t->at_order < 0 && t->split_column < 0 ? t->classes : 1;
+	int			blocks = t->classes > 0 && t->at_order < 0 ? t->classes : 1;
+	Size		limit = t->at_order >= 0 ? SIZE_MAX : EXACT_SPLIT_ROWS / strata;
+	double	   *block;
+	double	  **keys = palloc0(strata * sizeof(double *));
+	Size	   *n = palloc0(strata * sizeof(Size));
+	bool		exact = false;
+	int			got;
+
+	split->nparts = nparts;
+	split->bound = palloc(sizeof(double) * nparts * blocks);
+	for (int s = 0; s < strata; s++)
+	{
+		Size		rows = strata > 1 ? (Size) t->class_rows[s] : (Size) t->rows_used + t->rows_missing;
+
+		if (rows <= limit)
+		{
+			keys[s] = ml_alloc(Max(rows, 1), sizeof(double));
+			exact = true;
+		}
+	}
+	block = palloc(ML_TILE_ROWS * t->width * sizeof(double));
+	ml_rows_start(t);
+	while (exact && (got = ml_rows_next(t, NULL, block)) > 0)
+		for (int i = 0; i < got; i++)
+		{
+			const double *row = block + (Size) i * t->width;
+			int			s = strata > 1 ? (int) ml_row_target(t, row) : 0;
+
+			if (keys[s])
+				keys[s][n[s]++] = split_key(t, row, t->at_u, t->at_order);
+		}
+	for (int s = 0; s < strata; s++)
+	{
+		double	   *bound = split->bound + (Size) s * nparts;
+		double		share = 0;
+
+		if (keys[s])
+		{
+			qsort(keys[s], n[s], sizeof(double), compare_doubles);
+			cut_sorted(keys[s], n[s], nparts, shares, bound);
+			pfree(keys[s]);
+			continue;
+		}
+		for (int p = 0; p < nparts; p++)
+			bound[p] = p == nparts - 1 ? get_float8_infinity() : (share += shares[p]);
+	}
+	for (int b = 1; b < blocks && strata == 1; b++)
+		memcpy(split->bound + (Size) b * nparts, split->bound, nparts * sizeof(double));
+	pfree(block);
+	return split;
+}
+
+/* ---- passes ---- */
+
+/* Encoded tiles of the rows that a mask lets through. */
+typedef struct TileReader
+{
+	MlTraining *t;
+	const MlMask *mask;
+	const MlEncoder *enc;
+	const MlOutOfFold *oof;
+	const MlProblem *problem;	/* NULL: unscaled */
+	double	   *block;
+	const double *rows;			/* of the tile, as stored: block, or the dataset's own */
+	double	   *x;
+	double	   *y;
+	double	   *w;
+	double	   *offset;
+	double	   *inverse;		/* 1 / scale */
+} TileReader;
+
+static void
+reader_open(TileReader *r, MlTraining *t, const MlMask *mask, const MlEncoder *enc)
+{
+	memset(r, 0, sizeof(*r));
+	r->t = t;
+	r->mask = mask;
+	r->enc = enc;
+	r->block = ml_alloc((size_t) ML_TILE_ROWS * t->width, sizeof(double));
+	r->x = ml_alloc((size_t) ML_TILE_ROWS * Max(enc->p, 1), sizeof(double));
+	r->y = palloc(ML_TILE_ROWS * sizeof(double));
+	r->w = palloc(ML_TILE_ROWS * sizeof(double));
+	r->offset = palloc(ML_TILE_ROWS * sizeof(double));
+}
+
+static void
+encode_rows(const MlEncoder *enc, const double *rows, int width, int n, double *x)
+{
+	if (ml_encode(enc, rows, width, n, x))
+		return;
+	for (int i = 0; i < n; i++)
+		if (!ml_encode(enc, rows + (Size) i * width, width, 1, x))
+			ml_encode_error(enc, rows + (Size) i * width);
+}
+
+static void
+standardize(const TileReader *r, int n)
+{
+	int			p = r->problem->p;
+	const double *center = r->problem->center;
+
+	for (int i = 0; i < n; i++)
+	{
+		double	   *x = r->x + (Size) i * p;
+
+		for (int j = 0; j < p; j++)
+			x[j] = (x[j] - center[j]) * r->inverse[j];
+	}
+}
+
+static bool
+reader_next(TileReader *r, MlTile *tile)
+{
+	MlTraining *t = r->t;
+	int			n = view_rows(t, r->mask, r->block, &r->rows);
+	bool		weighted = t->at_w >= 0 || t->class_weight;
+
+	if (n == 0)
+		return false;
+	encode_rows(r->enc, r->rows, t->width, n, r->x);
+	for (int i = 0; i < n; i++)
+	{
+		const double *row = r->rows + (Size) i * t->width;
+
+		r->y[i] = ml_row_target(t, row);
+		if (weighted)
+			r->w[i] = ml_row_weight(t, row);
+		if (t->at_offset >= 0)
+			r->offset[i] = row[t->at_offset];
+		if (r->oof)
+			ml_out_of_fold_row(t, r->enc, r->oof, row, r->x + (Size) i * r->enc->p);
+	}
+	if (r->inverse)
+		standardize(r, n);
+	tile->n = n;
+	tile->x = r->x;
+	tile->y = r->y;
+	tile->w = weighted ? r->w : NULL;
+	tile->offset = t->at_offset >= 0 ? r->offset : NULL;
+	return true;
+}
+
+/* Whether encoded columns are the stored numbers, so that their summaries can be used. */
+static bool
+plain_numbers(const MlTraining *t, const MlEncoder *enc)
+{
+	if (enc->p != t->schema->ncells || t->core.scale == ML_SCALE_MINMAX || t->core.scale == ML_SCALE_ROBUST)
+		return false;
+	for (int i = 0; i < t->schema->ncolumns; i++)
+		if (enc->columns[i].code != ML_CODE_NUMBER)
+			return false;
+	for (int c = 0; c < t->schema->ncells; c++)
+		if (t->summaries[c].nulls > 0)
+			return false;
+	return true;
+}
+
+static void
+check_scale(const MlEncoder *enc, int j, double center, double variance)
+{
+	if (!isfinite(center) || !isfinite(variance))
+		ml_fail_data("values of column \"%s\" are too large to be standardized", enc->names[j]);
+}
+
+/* From the summaries of all rows: good enough to condition a problem without penalty. */
+static void
+scales_from_summaries(const MlTraining *t, const MlEncoder *enc, double *center, double *scale)
+{
+	for (int j = 0; j < enc->p; j++)
+	{
+		double		variance = ml_summary_variance(&t->summaries[j], true);
+
+		check_scale(enc, j, t->summaries[j].mean, variance);
+		center[j] = t->summaries[j].mean;
+		scale[j] = variance > 0 ? sqrt(variance) : 1;
+	}
+}
+
+/* Mean and population standard deviation of each encoded column (1 when constant), in one pass. */
+static void
+learn_scales(TileReader *r, double *center, double *scale)
+{
+	int			p = r->enc->p;
+	double	   *shift = palloc(Max(p, 1) * sizeof(double));
+	double	   *s1 = palloc0(Max(p, 1) * sizeof(double));
+	double	   *s2 = palloc0(Max(p, 1) * sizeof(double));
+	double		n = 0;
+	MlTile		tile;
+
+	ml_rows_start(r->t);
+	while (reader_next(r, &tile))
+	{
+		if (n == 0)
+			memcpy(shift, tile.x, p * sizeof(double));
+		for (int i = 0; i < tile.n; i++)
+			for (int j = 0; j < p; j++)
+			{
+				double		d = tile.x[(Size) i * p + j] - shift[j];
+
+				s1[j] += d;
+				s2[j] += d * d;
+			}
+		n += tile.n;
+	}
+	for (int j = 0; j < p && n > 0; j++)
+	{
+		double		mean = s1[j] / n;
+		double		variance = s2[j] / n - mean * mean;
+
+		check_scale(r->enc, j, shift[j] + mean, variance);
+		center[j] = shift[j] + mean;
+		scale[j] = variance > 0 && s2[j] / n * 1e-14 < variance ? sqrt(variance) : 1;
+	}
+	pfree(shift);
+	pfree(s1);
+	pfree(s2);
+}
+
+static void
+set_problem(MlTraining *t, MlFit *fit, const void *params)
+{
+	bool	   *scaled = palloc0(Max(fit->encoder->p, 1) * sizeof(bool));
+
+	for (int j = 0; j < fit->encoder->p; j++)
+		scaled[j] = fit->encoder->numeric[j] &&
+			(t->core.scale == ML_SCALE_AUTO || t->core.scale == ML_SCALE_STANDARDIZE);
+	fit->problem.task = t->task;
+	fit->problem.p = fit->encoder->p;
+	fit->problem.classes = t->classes;
+	fit->problem.names = (const char *const *) fit->encoder->names;
+	fit->problem.scaled = scaled;
+	fit->problem.params = params;
+}
+
+/* The dummy's prediction, from a tile: mean, or class shares (sums until the end of the pass). */
+static void
+prior_add(const TileReader *r, MlFit *fit, const MlTile *tile)
+{
+	const MlTraining *t = r->t;
+
+	for (int i = 0; i < tile->n; i++)
+	{
+		double		w = t->at_w >= 0 ? r->rows[(Size) i * t->width + t->at_w] : 1;
+
+		fit->prior_weight += w;
+		if (t->classes > 0)
+			fit->prior[(int) tile->y[i]] += w;
+		else
+			fit->prior[0] += (tile->y[i] - fit->prior[0]) * w / fit->prior_weight;
+	}
+}
+
+static void
+prior_finish(const MlTraining *t, MlFit *fit)
+{
+	for (int k = 0; k < t->classes; k++)
+		fit->prior[k] /= fit->prior_weight;
+	if (t->classes == 2)
+		fit->prior[0] = fit->prior[1];
+}
+
+/* Runs passes over `from` until the algorithm is done. */
+static void
+run_passes(TileReader *r, MlDataset *from, MlFit *fit, double *carry, size_t ncarry)
+{
+	const MlAlgorithm *algorithm = r->t->algorithm;
+	MlProblem  *problem = &fit->problem;
+	MlResult	result;
+	MlStep		step;
+
+	problem->pass = 0;
+	problem->carry = carry;
+	problem->ncarry = ncarry;
+	fit->prior = palloc0(Max(r->t->classes, 1) * sizeof(double));
+	fit->prior_weight = 0;
+	do
+	{
+		double	   *state = ml_alloc(algorithm->state_size(problem), sizeof(double));
+		MlTile		tile;
+
+		if (algorithm->init)
+			algorithm->init(problem, state);
+		r->t->reading = from;
+		ml_dataset_rewind(from);
+		while (reader_next(r, &tile))
+		{
+			algorithm->accumulate(problem, state, &tile);
+			if (problem->pass == 0)
+				prior_add(r, fit, &tile);
+		}
+		memset(&result, 0, sizeof(result));
+		result.objective = get_float8_nan();
+		step = algorithm->finish(problem, state, &result);
+		pfree(state);
+		problem->pass++;
+		problem->carry = result.carry;
+		problem->ncarry = result.ncarry;
+		ml_progress_iteration(problem->pass, result.objective);
+	} while (step == ML_AGAIN);
+	prior_finish(r->t, fit);
+	fit->model = result.model;
+	fit->carry = result.carry;
+	fit->ncarry = result.ncarry;
+	fit->passes = problem->pass;
+	fit->stop = result.stop;
+	fit->converged = result.converged;
+}
+
+/* Coefficients from a sample, as a start for all rows; nothing when they are no good. */
+static void
+warm_start(TileReader *r, MlFit *fit, double **carry, size_t *ncarry)
+{
+	MlWarnings	quiet = {CurrentMemoryContext, NIL, true};
+	MlWarnings *before;
+	MlFit		sample = *fit;
+	const MlMask *mask = r->mask;
+
+	if (!(r->t->algorithm->flags & ML_WARM_START) || r->t->sample == NULL ||
+		ml_dataset_rows(r->t->sample) > r->t->rows_used / 4)
+		return;
+	before = ml_warnings_to(&quiet);
+	r->mask = NULL;				/* only where to start is taken from these rows */
+	PG_TRY();
+	{
+		run_passes(r, r->t->sample, &sample, NULL, 0);
+	}
+	PG_FINALLY();
+	{
+		ml_warnings_to(before);
+	}
+	PG_END_TRY();
+	r->mask = mask;
+	if (sample.converged && quiet.messages == NIL)
+	{
+		*carry = sample.carry;
+		*ncarry = sample.ncarry;
+	}
+}
+
+static void
+set_scales(TileReader *r, MlFit *fit, const void *params)
+{
+	MlTraining *t = r->t;
+	int			p = Max(fit->encoder->p, 1);
+	double	   *center = palloc0(p * sizeof(double));
+	double	   *scale = palloc0(p * sizeof(double));
+
+	if ((r->mask == NULL || !ml_params_penalized(t->algorithm->params, params)) &&
+		plain_numbers(t, fit->encoder))
+		scales_from_summaries(t, fit->encoder, center, scale);
+	else
+		learn_scales(r, center, scale);
+	r->inverse = palloc(p * sizeof(double));
+	for (int j = 0; j < fit->encoder->p; j++)
+		r->inverse[j] = 1 / scale[j];
+	fit->problem.center = center;
+	fit->problem.scale = scale;
+	r->problem = &fit->problem;
+}
+
+MlFit *
+ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *start)
+{
+	MlFit	   *fit = palloc0(sizeof(MlFit));
+	TileReader	r;
+	double	   *carry = NULL;
+	size_t		ncarry = 0;
+
+	fit->encoder = ml_learn_encoder(t, mask);
+	set_problem(t, fit, params);
+	reader_open(&r, t, mask, fit->encoder);
+	if (t->core.categories == ML_TARGET)
+	{
+		if (t->classes > 2)
+			ml_fail_param("categories => \"target\" needs a number or two classes as target, not %d classes",
+						  t->classes);
+		r.oof = ml_learn_out_of_fold(t, mask, fit->encoder);
+	}
+	if (t->algorithm->flags & ML_STANDARDIZED)
+		set_scales(&r, fit, params);
+	if (start && start->carry && start->problem.p == fit->problem.p && start->converged)
+	{
+		carry = start->carry;
+		ncarry = start->ncarry;
+	}
+	else
+		warm_start(&r, fit, &carry, &ncarry);
+	run_passes(&r, t->rows, fit, carry, ncarry);
+	return fit;
+}
+
+/* ---- penalties by cross-validation ---- */
+
+/* The mask, narrowed to the rows inside or outside one of the inner folds. */
+static MlMask
+inner_mask(const MlMask *mask, int folds, int fold, bool inside)
+{
+	MlMask		inner = {0};
+
+	if (mask)
+		inner = *mask;
+	inner.folds = folds;
+	inner.fold = fold;
+	inner.fold_inside = inside;
+	return inner;
+}
+
+/* States of the folds, for algorithms that choose from them. */
+static const void *
+choose_from_states(MlTraining *t, const MlMask *mask)
+{
+	const MlAlgorithm *algorithm = t->algorithm;
+	MlFit		fit = {0};
+	double	   *states[CV_FOLDS];
+
+	fit.encoder = ml_learn_encoder(t, mask);
+	set_problem(t, &fit, t->params);
+	for (int f = 0; f < CV_FOLDS; f++)
+	{
+		MlMask		fold = inner_mask(mask, CV_FOLDS, f, true);
+		TileReader	r;
+		MlTile		tile;
+
+		states[f] = ml_alloc(algorithm->state_size(&fit.problem), sizeof(double));
+		if (algorithm->init)
+			algorithm->init(&fit.problem, states[f]);
+		reader_open(&r, t, &fold, fit.encoder);
+		ml_rows_start(t);
+		while (reader_next(&r, &tile))
+			algorithm->accumulate(&fit.problem, states[f], &tile);
+	}
+	return algorithm->choose(&fit.problem, states, CV_FOLDS);
+}
+
+/* Squared error or log loss of one prediction. */
+static double
+row_loss(const MlTraining *t, double y, const double *out)
+{
+	double		p;
+
+	if (t->classes == 0)
+		return (y - out[0]) * (y - out[0]);
+	p = t->classes == 2 ? (y == 1 ? out[0] : 1 - out[0]) : out[(int) y];
+	return -log(Max(p, 1e-15));
+}
+
+static double
+grid_loss(MlTraining *t, const MlMask *mask, const void *params)
+{
+	double	   *out = palloc(Max(t->classes, 1) * sizeof(double));
+	double		loss = 0;
+	double		weight = 0;
+
+	for (int f = 0; f < GRID_FOLDS; f++)
+	{
+		MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "ml_ext grid", ALLOCSET_DEFAULT_SIZES);
+		MemoryContext old = MemoryContextSwitchTo(cxt);
+		MlMask		train = inner_mask(mask, GRID_FOLDS, f, false);
+		MlMask		test = inner_mask(mask, GRID_FOLDS, f, true);
+		MlFit	   *fit = ml_fit_rows(t, &train, params, NULL);
+		TileReader	r;
+		MlTile		tile;
+
+		reader_open(&r, t, &test, fit->encoder);
+		ml_rows_start(t);
+		while (reader_next(&r, &tile))
+			for (int i = 0; i < tile.n; i++)
+			{
+				double		w = tile.w ? tile.w[i] : 1;
+
+				t->algorithm->predict(fit->model, tile.x + (Size) i * fit->encoder->p, out);
+				weight += w;
+				loss += w * row_loss(t, tile.y[i], out);
+			}
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(cxt);
+	}
+	return loss / weight;
+}
+
+/* The best of a grid of powers of ten, each tried by cross-validation. */
+static const void *
+choose_from_grid(MlTraining *t, const MlMask *mask)
+{
+	char	   *params = palloc(t->algorithm->params_size);
+	double	   *penalty = NULL;
+	double		best = 0;
+	double		best_loss = get_float8_infinity();
+	MlWarnings	quiet = {CurrentMemoryContext, NIL, true};
+	MlWarnings *before;
+
+	memcpy(params, t->params, t->algorithm->params_size);
+	for (const MlParam *p = t->algorithm->params; p->name; p++)
+		if (p->type == ML_PARAM_PENALTY && isnan(*(double *) (params + p->offset)))
+		{
+			if (penalty)
+				ml_fail_param("only one penalty can be chosen by cross-validation at a time");
+			penalty = (double *) (params + p->offset);
+		}
+	before = ml_warnings_to(&quiet);
+	PG_TRY();
+	{
+		for (int i = 0; i < GRID_SIZE; i++)
+		{
+			double		loss;
+
+			*penalty = pow(10, -4 + 8.0 * i / (GRID_SIZE - 1));
+			loss = grid_loss(t, mask, params);
+			if (loss < best_loss)
+			{
+				best_loss = loss;
+				best = *penalty;
+			}
+		}
+	}
+	PG_FINALLY();
+	{
+		ml_warnings_to(before);
+	}
+	PG_END_TRY();
+	*penalty = best;
+	return params;
+}
+
+const void *
+ml_choose_params(MlTraining *t, const MlMask *mask)
+{
+	if (!ml_params_wants_cv(t->algorithm->params, t->params))
+		return t->params;
+	ml_progress_phase(ML_PHASE_CV);
+	if (t->algorithm->choose && (t->algorithm->flags & ML_SUBTRACTS))
+		return choose_from_states(t, mask);
+	return choose_from_grid(t, mask);
+}
+
+/* ---- scoring ---- */
+
+void
+ml_score_rows(MlTraining *t, const MlMask *mask, const MlFit *fit, const double *dummy,
+			  MlMetrics *model, MlMetrics *baseline)
+{
+	double	   *out = palloc(Max(t->classes, 1) * sizeof(double));
+	TileReader	r;
+	MlTile		tile;
+
+	reader_open(&r, t, mask, fit->encoder);
+	ml_rows_start(t);
+	while (reader_next(&r, &tile))
+		for (int i = 0; i < tile.n; i++)
+		{
+			const double *row = r.rows + (Size) i * t->width;
+			double		w = t->at_w >= 0 ? row[t->at_w] : 1;
+
+			t->algorithm->predict(fit->model, tile.x + (Size) i * fit->encoder->p, out);
+			ml_metrics_add(model, tile.y[i], out, w);
+			ml_metrics_add(baseline, tile.y[i], dummy, w);
+		}
+}

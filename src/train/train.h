@@ -1,0 +1,173 @@
+/*
+ * train.h - how a training is described and carried out; shared by ml_train,
+ * ml_fit and ml_cv.
+ */
+#ifndef ML_TRAIN_TRAIN_H
+#define ML_TRAIN_TRAIN_H
+
+#include "core/dataset.h"
+#include "core/encode.h"
+#include "core/host.h"
+#include "core/model.h"
+#include "core/params.h"
+#include "core/preprocess.h"
+#include "core/source.h"
+
+/* The arguments of ml_train and its kin, NULL where not given. */
+typedef struct MlRequest
+{
+	const char *source;
+	const char *target;
+	const char *algorithm;
+	Jsonb	   *params;
+	char	  **features;		/* nfeatures < 0: all columns */
+	int			nfeatures;
+	char	  **exclude;
+	int			nexclude;
+	const char *task;
+	const char *weight;
+	double		holdout;		/* share */
+	const char *split_by;
+	const char *order_by;
+	int64		seed;
+} MlRequest;
+
+/*
+ * A training: what was asked, what the source has, the rows once collected.
+ * Everything lives in `cxt`, which the caller deletes.
+ */
+typedef struct MlTraining
+{
+	MlRequest	request;
+	MemoryContext cxt;
+	MlSource   *source;
+	const MlAlgorithm *algorithm;
+	bool		algorithm_chosen;	/* by us */
+	Jsonb	   *params_json;	/* all, with defaults */
+	void	   *params;
+	MlCoreParams core;
+	uint32		task;			/* 0 until the target is known */
+	MlWarnings	warnings;
+
+	/* Columns read: features, then target, weight, offset, split_by, order_by when there. */
+	MlSchema   *schema;			/* of the features */
+	int		   *feature_column; /* source column of each */
+	int			target_column;	/* source columns, or -1 */
+	int			weight_column;
+	int			offset_column;
+	int			split_column;
+	int			order_column;
+
+	bool	   *named;			/* per feature column: asked for by name, not found by "all columns" */
+	MlConverter *converters;	/* per feature column, then the target's */
+
+	/* Collected rows as stored: cells, y, u, then w, offset, order when there. */
+	MlDataset  *rows;
+	int			stored_width;
+	int		   *stored;			/* stored position of each double of a row as handed out */
+	MlDataset  *sample;			/* some of the rows, in memory; or NULL */
+	double		sample_share;
+	MlDataset  *reading;		/* rows or sample: what ml_rows_next reads */
+	double	   *pending;		/* a tile on its way to the dataset */
+	int			npending;
+
+	/* Rows as handed out by ml_rows_next: only the cells of columns still in the schema. */
+	int			width;
+	int			at_y;
+	int			at_u;			/* uniform in [0, 1), from position or group and seed */
+	int			at_w;			/* -1: none */
+	int			at_offset;		/* -1: none */
+	int			at_order;		/* -1: none; minus the order_by value, so that the latest come first */
+
+	MlSummary  *summaries;		/* ncells, of all rows */
+	MlSummary  *y_summary;		/* number targets */
+	MlDict	   *target_dict;	/* classes in order of appearance, or NULL: y is a number */
+	double	   *label_value;	/* classes of a number target, sorted; or NULL */
+	double	   *code_rows;		/* rows per dictionary code */
+	int			ncodes;
+	int		   *class_of;		/* dictionary code -> class */
+	int			classes;
+	char	  **labels;
+	double	   *class_rows;		/* rows per class */
+	double	   *class_weight;	/* or NULL */
+
+	int			repeat;			/* reshuffles u for repeated splits; 0: as collected */
+	int64		rows_read;
+	int64		rows_used;
+	int64		rows_no_target;
+	int64		rows_missing;	/* dropped by impute = drop */
+	int64		rows_nonfinite;	/* dropped by nonfinite = drop */
+} MlTraining;
+
+/* Disjoint parts of the rows, by class and split number u. */
+typedef struct MlSplit
+{
+	int			nparts;
+	double	   *bound;			/* classes (at least 1) x nparts: part i has u below bound i */
+} MlSplit;
+
+/* Rows a fit or a score may see: those whose part is (not) the given one. */
+typedef struct MlMask
+{
+	const MlSplit *split;		/* NULL: all rows */
+	int			part;
+	bool		inside;			/* the rows of `part`; otherwise all others */
+	bool		before;			/* only parts behind `part` (earlier in time) */
+	int			folds;			/* with > 0: and only rows inside or outside inner fold `fold` */
+	int			fold;
+	bool		fold_inside;
+} MlMask;
+
+extern void ml_training_open(MlTraining *t, const MlRequest *request);
+extern void ml_training_collect(MlTraining *t);
+extern MlSplit *ml_training_split(MlTraining *t, int nparts, const double *shares);
+
+/*
+ * Blocks of up to ML_TILE_ROWS rows that pass the mask, copied into block
+ * (ML_TILE_ROWS x width); 0 at the end.
+ */
+extern void ml_rows_start(MlTraining *t);
+extern int	ml_rows_next(MlTraining *t, const MlMask *mask, double *block);
+
+extern int	ml_row_fold(double u, int folds);	/* inner fold of a row */
+
+/* Row pieces of a block. */
+extern double ml_row_target(const MlTraining *t, const double *row);	/* value or class number */
+extern double ml_row_weight(const MlTraining *t, const double *row);
+
+/* learn.c */
+#define ML_TARGET_FOLDS 5
+
+typedef struct MlOutOfFold
+{
+	double	  **values;			/* per schema column: folds x (levels + 1 for NULL); or NULL */
+} MlOutOfFold;
+
+extern MlOutOfFold *ml_learn_out_of_fold(MlTraining *t, const MlMask *mask, const MlEncoder *enc);
+extern void ml_out_of_fold_row(const MlTraining *t, const MlEncoder *enc, const MlOutOfFold *oof,
+							   const double *row, double *x);
+extern MlEncoder *ml_learn_encoder(MlTraining *t, const MlMask *mask);
+extern double ml_exact_quantile(MlTraining *t, const MlMask *mask, int cell, double q);
+
+/* fit.c: a fitted model and what is needed to use and store it. */
+typedef struct MlFit
+{
+	MlEncoder  *encoder;
+	MlProblem	problem;
+	void	   *model;
+	double	   *carry;			/* warm start */
+	size_t		ncarry;
+	double	   *prior;			/* mean of the target, P(class 1), or class shares */
+	double		prior_weight;
+	int			passes;
+	const char *stop;
+	bool		converged;
+} MlFit;
+extern MlFit *ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *start);
+extern const void *ml_choose_params(MlTraining *t, const MlMask *mask);	/* "cv" replaced by numbers */
+
+struct MlMetrics;
+extern void ml_score_rows(MlTraining *t, const MlMask *mask, const MlFit *fit, const double *dummy,
+						  struct MlMetrics *model, struct MlMetrics *baseline);
+
+#endif

@@ -1,0 +1,369 @@
+/*
+ * host.c - what the core does for algorithms, for programs outside of the server.
+ *
+ * Errors: after ml_test_catch the next one jumps there, without it an error ends
+ * the program with status 2.  Memory is malloc'd and freed by ml_test_done.
+ *
+ *	if (setjmp(*ml_test_catch()) == 0)
+ *	{
+ *		... code that should fail ...
+ *		ml_test_uncatch();
+ *	}
+ *	else
+ *		... ml_test_message, ml_test_sqlstate ...
+ */
+#include "host.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MESSAGE_SIZE 1024
+#define TEXT_IS_NULL 0xFFFFFFFFu
+
+char		ml_test_message[MESSAGE_SIZE];
+char		ml_test_warning[MESSAGE_SIZE];
+const char *ml_test_sqlstate = "";
+int			ml_test_warnings = 0;
+
+static jmp_buf handler;
+static bool handler_set = false;
+
+/* ---- TAP ---- */
+
+static int	tests = 0;
+static int	failures = 0;
+
+bool
+ml_test_ok(bool good, const char *format,...)
+{
+	va_list		args;
+
+	printf("%sok %d - ", good ? "" : "not ", ++tests);
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	printf("\n");
+	failures += !good;
+	return good;
+}
+
+int
+ml_test_done(void)
+{
+	printf("1..%d\n", tests);
+	ml_test_free_all();
+	return failures != 0;
+}
+
+/* ---- memory ---- */
+
+typedef struct Block
+{
+	struct Block *next;
+	void	   *data;
+} Block;
+
+static Block *blocks = NULL;
+
+void *
+ml_alloc(size_t count, size_t size)
+{
+	Block	   *block;
+
+	if (size != 0 && count > SIZE_MAX / 2 / size)
+		ml_test_fail("54000", "memory request is too large");
+	block = malloc(sizeof(Block));
+	if (block != NULL)
+		block->data = calloc(count * size + 1, 1);
+	if (block == NULL || block->data == NULL)
+		ml_test_fail("53200", "out of memory");
+	block->next = blocks;
+	blocks = block;
+	return block->data;
+}
+
+void
+ml_test_free_all(void)
+{
+	while (blocks != NULL)
+	{
+		Block	   *next = blocks->next;
+
+		free(blocks->data);
+		free(blocks);
+		blocks = next;
+	}
+}
+
+/* ---- messages ---- */
+
+jmp_buf *
+ml_test_catch(void)
+{
+	handler_set = true;
+	return &handler;
+}
+
+void
+ml_test_uncatch(void)
+{
+	handler_set = false;
+}
+
+static void fail(const char *sqlstate, const char *format, va_list args) ML_PRINTF(2, 0) ML_NORETURN;
+
+static void
+fail(const char *sqlstate, const char *format, va_list args)
+{
+	ml_test_sqlstate = sqlstate;
+	vsnprintf(ml_test_message, sizeof(ml_test_message), format, args);
+	if (handler_set)
+	{
+		handler_set = false;
+		longjmp(handler, 1);
+	}
+	fprintf(stderr, "%s: %s\n", sqlstate, ml_test_message);
+	exit(2);
+}
+
+void
+ml_test_fail(const char *sqlstate, const char *format,...)
+{
+	va_list		args;
+
+	va_start(args, format);
+	fail(sqlstate, format, args);
+}
+
+void
+ml_warn(const char *format,...)
+{
+	va_list		args;
+
+	va_start(args, format);
+	vsnprintf(ml_test_warning, sizeof(ml_test_warning), format, args);
+	va_end(args);
+	ml_test_warnings++;
+	printf("# WARNING: %s\n", ml_test_warning);
+}
+
+void
+ml_fail_data(const char *format,...)
+{
+	va_list		args;
+
+	va_start(args, format);
+	fail("22000", format, args);
+}
+
+void
+ml_fail_param(const char *format,...)
+{
+	va_list		args;
+
+	va_start(args, format);
+	fail("22023", format, args);
+}
+
+void
+ml_corrupt(const char *format,...)
+{
+	va_list		args;
+
+	va_start(args, format);
+	fail("XX001", format, args);
+}
+
+void
+ml_check_interrupts(void)
+{
+}
+
+/* ---- bytes ---- */
+
+static void
+put(MlWriter *writer, const void *bytes, size_t n)
+{
+	if (writer->size + n > writer->room)
+	{
+		writer->room = 2 * (writer->size + n);
+		writer->data = realloc(writer->data, writer->room);
+		if (writer->data == NULL)
+			ml_test_fail("53200", "out of memory");
+	}
+	if (n > 0)
+		memcpy(writer->data + writer->size, bytes, n);
+	writer->size += n;
+}
+
+static void
+put_number(MlWriter *writer, uint64_t value, int n)
+{
+	unsigned char bytes[8];
+
+	for (int i = 0; i < n; i++)
+		bytes[i] = (unsigned char) (value >> (8 * (n - 1 - i)));
+	put(writer, bytes, n);
+}
+
+void
+ml_write_u8(MlWriter *writer, uint8_t value)
+{
+	put_number(writer, value, 1);
+}
+
+void
+ml_write_u32(MlWriter *writer, uint32_t value)
+{
+	put_number(writer, value, 4);
+}
+
+void
+ml_write_u64(MlWriter *writer, uint64_t value)
+{
+	put_number(writer, value, 8);
+}
+
+void
+ml_write_f64(MlWriter *writer, double value)
+{
+	uint64_t	bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	ml_write_u64(writer, bits);
+}
+
+void
+ml_write_f64s(MlWriter *writer, const double *values, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		ml_write_f64(writer, values[i]);
+}
+
+void
+ml_write_text(MlWriter *writer, const char *value)
+{
+	size_t		len = value ? strlen(value) : 0;
+
+	ml_write_u32(writer, value ? (uint32_t) len : TEXT_IS_NULL);
+	put(writer, value, len);
+}
+
+size_t
+ml_read_left(const MlReader *reader)
+{
+	return reader->size - reader->at;
+}
+
+static const unsigned char *
+take(MlReader *reader, size_t n)
+{
+	const unsigned char *here = (const unsigned char *) reader->data + reader->at;
+
+	if (n > ml_read_left(reader))
+		ml_corrupt("%zu bytes were expected at byte %zu, but only %zu are left.",
+				   n, reader->at, ml_read_left(reader));
+	reader->at += n;
+	return here;
+}
+
+static uint64_t
+take_number(MlReader *reader, int n)
+{
+	const unsigned char *bytes = take(reader, n);
+	uint64_t	value = 0;
+
+	for (int i = 0; i < n; i++)
+		value = value << 8 | bytes[i];
+	return value;
+}
+
+uint8_t
+ml_read_u8(MlReader *reader)
+{
+	return (uint8_t) take_number(reader, 1);
+}
+
+uint32_t
+ml_read_u32(MlReader *reader, uint32_t max)
+{
+	uint32_t	value = (uint32_t) take_number(reader, 4);
+
+	if (value > max)
+		ml_corrupt("The number %u before byte %zu is greater than %u.", value, reader->at, max);
+	return value;
+}
+
+uint64_t
+ml_read_u64(MlReader *reader)
+{
+	return take_number(reader, 8);
+}
+
+double
+ml_read_f64(MlReader *reader)
+{
+	uint64_t	bits = ml_read_u64(reader);
+	double		value;
+
+	memcpy(&value, &bits, sizeof(value));
+	return value;
+}
+
+double
+ml_read_finite(MlReader *reader)
+{
+	double		value = ml_read_f64(reader);
+
+	if (!isfinite(value))
+		ml_corrupt("The number before byte %zu is not finite.", reader->at);
+	return value;
+}
+
+double *
+ml_read_f64s(MlReader *reader, size_t count)
+{
+	double	   *values;
+
+	if (count > ml_read_left(reader) / sizeof(double))
+		ml_corrupt("%zu numbers were expected at byte %zu, but only %zu bytes are left.",
+				   count, reader->at, ml_read_left(reader));
+	values = ml_alloc(count, sizeof(double));
+	for (size_t i = 0; i < count; i++)
+		values[i] = ml_read_finite(reader);
+	return values;
+}
+
+char *
+ml_read_text(MlReader *reader)
+{
+	size_t		start = reader->at;
+	uint32_t	len = ml_read_u32(reader, UINT32_MAX);
+	const unsigned char *bytes;
+	char	   *text;
+
+	if (len == TEXT_IS_NULL)
+		return NULL;
+	bytes = take(reader, len);
+	if (memchr(bytes, 0, len) != NULL)
+		ml_corrupt("The text at byte %zu contains a zero byte.", start);
+	text = ml_alloc((size_t) len + 1, 1);
+	memcpy(text, bytes, len);
+	return text;
+}
+
+/* ---- lines of ml_describe ---- */
+
+void
+ml_row_text(MlRows *rows, const char *item, const char *value)
+{
+	fprintf(rows->out, "%s = %s\n", item, value);
+}
+
+void
+ml_row_number(MlRows *rows, const char *item, double value)
+{
+	fprintf(rows->out, "%s = %.15g\n", item, value);
+}

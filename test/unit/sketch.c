@@ -1,0 +1,218 @@
+/*
+ * sketch.c - column summaries against exact answers on the same values.
+ */
+#include "host.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "num/sketch.h"
+
+#define N 1000000
+#define SHARDS 16
+
+static uint64_t state = 88172645463325252;
+
+static double
+uniform(void)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (state >> 11) * 0x1p-53;
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+	double		x = *(const double *) a;
+	double		y = *(const double *) b;
+
+	return (x > y) - (x < y);
+}
+
+static void
+fill(const char *kind, double *x, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		double		u = uniform();
+
+		if (strcmp(kind, "normal") == 0)
+			x[i] = sqrt(-2 * log(u + 1e-300)) * cos(2 * M_PI * uniform());
+		else if (strcmp(kind, "sorted") == 0)
+			x[i] = i;
+		else if (strcmp(kind, "reversed") == 0)
+			x[i] = n - i;
+		else if (strcmp(kind, "seven values") == 0)
+			x[i] = floor(7 * u * u);
+		else if (strcmp(kind, "600 values") == 0)
+			x[i] = floor(600 * u);
+		else
+			x[i] = u;
+	}
+}
+
+/* Largest distance of an estimated quantile's true rank range from what was asked for. */
+static double
+rank_error(const MlSummary *s, const double *sorted, int n)
+{
+	double		worst = 0;
+
+	for (int i = 1; i < 100; i++)
+	{
+		double		q = i / 100.0;
+		double		value = ml_summary_quantile(s, q);
+		int			low = 0;
+		int			high = n;
+		int			first;
+
+		while (low < high)
+		{
+			int			mid = (low + high) / 2;
+
+			if (sorted[mid] < value)
+				low = mid + 1;
+			else
+				high = mid;
+		}
+		first = low;
+		high = n;
+		while (low < high)
+		{
+			int			mid = (low + high) / 2;
+
+			if (sorted[mid] <= value)
+				low = mid + 1;
+			else
+				high = mid;
+		}
+		worst = fmax(worst, fmax((double) first / n - q, q - (double) low / n));
+		worst = fmax(worst, fabs(ml_summary_cdf(s, value) - (double) low / n));
+	}
+	return worst;
+}
+
+static bool
+near(double a, double b, double relative)
+{
+	return fabs(a - b) <= relative * fmax(fabs(b), 1e-300);
+}
+
+static void
+test_kind(const char *kind, int shards)
+{
+	static MlSummary s;
+	static MlSummary part;
+	double	   *x = malloc(N * sizeof(double));
+	long double sum = 0;
+	long double m2 = 0;
+	long double m3 = 0;
+	long double m4 = 0;
+	double		distinct = 1;
+	double		error;
+
+	fill(kind, x, N);
+	ml_summary_init(&s, 42);
+	for (int k = 0; k < shards; k++)
+	{
+		int			from = (int) ((int64_t) N * k / shards);
+		int			to = (int) ((int64_t) N * (k + 1) / shards);
+
+		ml_summary_init(&part, 1000 + k);
+		for (int i = from; i < to; i += ML_TILE_ROWS)
+			ml_summary_add(&part, x + i, to - i < ML_TILE_ROWS ? to - i : ML_TILE_ROWS, 1);
+		ml_summary_merge(&s, &part);
+	}
+
+	for (int i = 0; i < N; i++)
+		sum += x[i];
+	for (int i = 0; i < N; i++)
+	{
+		long double d = x[i] - sum / N;
+
+		m2 += d * d;
+		m3 += d * d * d;
+		m4 += d * d * d * d;
+	}
+	qsort(x, N, sizeof(double), by_value);
+	for (int i = 1; i < N; i++)
+		distinct += x[i] != x[i - 1];
+	error = rank_error(&s, x, N);
+	ml_test_ok(ml_summary_valid(&s) && s.n == N && s.min == x[0] && s.max == x[N - 1],
+			   "%s, %d shards: valid, count and range exact", kind, shards);
+	ml_test_ok(fabs(s.mean - (double) (sum / N)) <= 1e-12 * sqrt(s.m2 / N) + 1e-15 * fabs(s.mean) &&
+			   near(s.m2, m2, 1e-12) && near(s.m4, m4, 1e-11) &&
+			   fabs(s.m3 - (double) m3) <= 1e-9 * N * pow(s.m2 / N, 1.5),
+			   "%s, %d shards: moments", kind, shards);
+	ml_test_ok(error < 0.015, "%s, %d shards: rank error below 1.5 %%", kind, shards);
+	printf("# rank error %.3f %%, distinct %.0f of %.0f\n", 100 * error, ml_summary_distinct(&s), distinct);
+	if (distinct < ML_KMV_SIZE)
+		ml_test_ok(ml_summary_distinct(&s) == distinct, "%s, %d shards: distinct exact", kind, shards);
+	else
+		ml_test_ok(near(ml_summary_distinct(&s), distinct, 4 / sqrt(ML_KMV_SIZE - 2)),
+				   "%s, %d shards: distinct within 4 standard errors", kind, shards);
+	free(x);
+}
+
+static void
+test_small(void)
+{
+	static MlSummary s;
+	static MlSummary other;
+	double		rows[] = {3, 0, -0.0, 0, NAN, 0, 1.5, 0, INFINITY, 0, 7, 0, -INFINITY, 0};
+	double		big[] = {1e308, 1.5e308, 1.2e308, 1e308};
+
+	ml_summary_init(&s, 1);
+	ml_test_ok(ml_summary_valid(&s) && isnan(ml_summary_quantile(&s, 0.5)), "empty: valid, no quantile");
+	ml_summary_add(&s, rows, 7, 2);
+	ml_test_ok(s.n == 4 && s.nulls == 1 && s.pos_inf == 1 && s.neg_inf == 1 && s.integers == 3,
+			   "stride, NaN, infinities and integers");
+	ml_test_ok(ml_summary_quantile(&s, 0.5) == 2.25 && ml_summary_quantile(&s, 0.25) == 1.125 &&
+			   ml_summary_quantile(&s, 0) == 0 && ml_summary_quantile(&s, 1) == 7,
+			   "few values: quantiles as R's type 7");
+	ml_test_ok(ml_summary_cdf(&s, 1.5) == 0.5 && ml_summary_cdf(&s, -1) == 0, "few values: cdf");
+	ml_test_ok(near(ml_summary_variance(&s, false), 9.0625, 1e-15), "variance");
+	ml_summary_init(&other, 2);
+	ml_summary_merge(&other, &s);
+	ml_summary_merge(&s, &other);
+	ml_test_ok(s.n == 8 && s.nulls == 2 && ml_summary_distinct(&s) == 4 && ml_summary_valid(&s), "merge");
+	ml_summary_init(&s, 1);
+	ml_summary_add(&s, big, 4, 1);
+	ml_test_ok(isfinite(s.mean) && s.m2 == INFINITY && ml_summary_valid(&s), "sums beyond double");
+	s.kll_size[3] = 2000;
+	ml_test_ok(!ml_summary_valid(&s), "sizes from outside are checked");
+}
+
+static void
+test_exact_until_full(void)
+{
+	static MlSummary s;
+	double		x[ML_KLL_EXACT];
+	bool		same = true;
+
+	fill("uniform", x, ML_KLL_EXACT);
+	ml_summary_init(&s, 1);
+	for (int i = 0; i < ML_KLL_EXACT; i += ML_TILE_ROWS)
+		ml_summary_add(&s, x + i, ML_TILE_ROWS, 1);
+	qsort(x, ML_KLL_EXACT, sizeof(double), by_value);
+	for (int i = 0; i < ML_KLL_EXACT; i++)
+		same = same && near(ml_summary_quantile(&s, (double) i / (ML_KLL_EXACT - 1)), x[i], 1e-9);
+	ml_test_ok(same, "quantiles are exact up to ML_KLL_EXACT values");
+}
+
+int
+main(void)
+{
+	static const char *const kinds[] = {"uniform", "normal", "sorted", "reversed", "seven values", "600 values"};
+
+	test_small();
+	test_exact_until_full();
+	for (int i = 0; i < 6; i++)
+	{
+		test_kind(kinds[i], 1);
+		test_kind(kinds[i], SHARDS);
+	}
+	return ml_test_done();
+}
