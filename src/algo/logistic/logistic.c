@@ -716,13 +716,21 @@ set_measures(Fit *fit, MlLinear *m)
 	const Layout *l = &fit->l;
 	const double *state = fit->state;
 	const double *weight = state + l->weights;
+	double		penalty = 0;
 	int			free_unknowns = 0;
 
 	m->n = state[SUM_ROWS];
 	m->df = INFINITY;
 	m->mean_interval = true;
 	m->iterations = fit->problem->pass + 1;
-	m->log_likelihood = -(fit->penalized ? state[SUM_LOSS] : fit->descent.objective);
+	for (int i = 0; i < l->q; i++)
+	{
+		double		x = ml_carry_point(fit->carry)[i];
+
+		penalty += fit->descent.l1 ? fit->descent.l1[i] * fabs(x) : 0;
+		penalty += fit->descent.l2 ? fit->descent.l2[i] * x * x / 2 : 0;
+	}
+	m->log_likelihood = fmin(penalty - fit->descent.objective, 0);
 	m->deviance = -2 * m->log_likelihood;
 	m->null_deviance = 0;
 	for (int k = 0; k < fit->problem->classes; k++)
@@ -754,7 +762,7 @@ free_block(const Fit *fit)
 }
 
 static MlLinear *
-make_model(Fit *fit, bool separated, const double *direction)
+make_model(Fit *fit, bool inference, const double *direction)
 {
 	const MlProblem *problem = fit->problem;
 	const Layout *l = &fit->l;
@@ -779,7 +787,7 @@ make_model(Fit *fit, bool separated, const double *direction)
 			memcpy(m->aliased, fixed, sizeof(bool) * problem->p);
 			ml_warn("%d column(s) depend linearly on earlier ones and get no coefficient: %s", count, names);
 		}
-		if (l->newton && !separated)
+		if (l->newton && inference)
 			set_covariance(fit, m, direction);
 	}
 	set_measures(fit, m);
@@ -815,7 +823,8 @@ conclude(Fit *fit, MlVerdict verdict, bool separated, MlResult *result)
 				"a larger \"max_iter\", a larger \"tol\" or a penalty \"l2\" helps",
 				fit->problem->pass + 1, result->stop, descent->gradient_max, descent->gradient_tol);
 	}
-	result->model = make_model(fit, separated, direction);
+	/* After a rejected step the sums belong to another point than the estimates. */
+	result->model = make_model(fit, !separated && (result->converged || direction), direction);
 	if (separated || direction)
 		result->converged = false;
 	/* A separated sample is no place to start from. */
@@ -881,6 +890,7 @@ logistic_finish(const MlProblem *problem, double *state, MlResult *result)
 		if (verdict == ML_VERDICT_AGAIN && state[SUM_LOSS] > SEPARATED_LOSS * state[SUM_WEIGHT])
 			return ML_AGAIN;
 		memcpy(ml_carry_point(fit.carry), ml_carry_point(old), sizeof(double) * l->q);
+		fit.descent.objective = result->objective = state[SUM_LOSS];
 	}
 	else if (verdict == ML_VERDICT_AGAIN)
 		return ML_AGAIN;
