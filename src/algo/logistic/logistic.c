@@ -21,6 +21,7 @@
 #include "num/dense.h"
 #include "num/linear_model.h"
 #include "num/newton.h"
+#include "num/product.h"
 
 typedef struct LogisticParams
 {
@@ -305,35 +306,60 @@ binary_accumulate(const MlProblem *problem, const Layout *l, double *state, cons
 
 /* ---- rows: more classes ---- */
 
+/* eta[i] = exp(eta[i] - top[i]), added up in sum[i] */
+FOR_EACH_CPU static void
+exp_below(int n, double *eta, const double *top, double *sum)
+{
+	for (int i = 0; i < n; i++)
+	{
+		double		x = eta[i] - top[i];
+
+		eta[i] = fast_exp(x > -700 ? x : -700);
+		sum[i] += eta[i];
+	}
+}
+
 /* Turns predictors eta (classes x 256) into probabilities; adds up loss, errors and weights. */
 static void
 softmax_rows(const MlProblem *problem, const Layout *l, double *state, const MlTile *tile, double *eta)
 {
-	int			classes = problem->classes;
+	double		mine[ML_TILE_ROWS];
+	double		other[ML_TILE_ROWS];
+	double		top[ML_TILE_ROWS];
+	double		sum[ML_TILE_ROWS] = {0};
+	int			n = tile->n;
 
-	for (int i = 0; i < tile->n; i++)
+	for (int i = 0; i < n; i++)
+	{
+		double	   *own = &eta[(int) tile->y[i] * ML_TILE_ROWS + i];
+
+		mine[i] = *own;
+		other[i] = *own = -INFINITY;	/* out of the way of the largest of the others */
+	}
+	for (int k = 0; k < problem->classes; k++)
+		for (int i = 0; i < n; i++)
+			other[i] = eta[k * ML_TILE_ROWS + i] > other[i] ? eta[k * ML_TILE_ROWS + i] : other[i];
+	for (int i = 0; i < n; i++)
+	{
+		eta[(int) tile->y[i] * ML_TILE_ROWS + i] = mine[i];
+		top[i] = fmax(mine[i], other[i]);
+	}
+	for (int k = 0; k < problem->classes; k++)
+		exp_below(n, eta + k * ML_TILE_ROWS, top, sum);
+	for (int i = 0; i < n; i++)
 	{
 		double		w = tile->w ? tile->w[i] : 1;
-		int			own = (int) tile->y[i];
-		double		mine = eta[own * ML_TILE_ROWS + i];
-		double		top = mine;
-		double		other = -INFINITY;
-		double		sum = 0;
 
-		for (int k = 0; k < classes; k++)
-			if (k != own)
-				other = fmax(other, eta[k * ML_TILE_ROWS + i]);
-		top = fmax(top, other);
-		for (int k = 0; k < classes; k++)
-			sum += eta[k * ML_TILE_ROWS + i] = fast_exp(fmax(eta[k * ML_TILE_ROWS + i] - top, -700));
-		for (int k = 0; k < classes; k++)
-			eta[k * ML_TILE_ROWS + i] /= sum;
-		state[SUM_LOSS] += w * (top - mine + log(sum));
-		state[SUM_WRONG] += mine - other <= 1e-9 ? w : 0;
+		state[SUM_LOSS] += w * (top[i] - mine[i] + log(sum[i]));
+		state[SUM_WRONG] += mine[i] - other[i] <= 1e-9 ? w : 0;
 		state[SUM_WEIGHT] += w;
-		state[l->weights + own] += w;
+		state[l->weights + (int) tile->y[i]] += w;
+		sum[i] = 1 / sum[i];
 	}
-	state[SUM_ROWS] += tile->n;
+	for (int k = 0; k < problem->classes; k++)
+		for (int i = 0; i < n; i++)
+			eta[k * ML_TILE_ROWS + i] *= sum[i];
+	state[SUM_ROWS] += n;
 }
 
 /*
@@ -381,30 +407,20 @@ softmax_accumulate(const MlProblem *problem, const Layout *l, double *state, con
 	}
 	for (int i = 0; i < n; i++)
 		x[i] = 1;
-	for (int k = 0; k < l->blocks; k++)
-	{
-		double	   *out = eta + (size_t) k * ML_TILE_ROWS;
-
-		memset(out, 0, sizeof(double) * n);
-		for (int j = 0; theta && j < l->d; j++)
-			if (theta[(size_t) k * l->d + j] != 0)
-				ml_axpy(n, theta[(size_t) k * l->d + j], x + (size_t) j * ML_TILE_ROWS, out);
-	}
+	if (theta)
+		ml_product(l->blocks, n, l->d, theta, l->d, x, ML_TILE_ROWS, eta, ML_TILE_ROWS);
+	else
+		memset(eta, 0, sizeof(double) * l->blocks * ML_TILE_ROWS);
 	softmax_rows(problem, l, state, tile, eta);
 	if (l->newton)
 		softmax_pairs(l, state, tile, eta, x, rows);
 	/* Probabilities become residuals. */
 	for (int i = 0; i < n; i++)
 		eta[(int) tile->y[i] * ML_TILE_ROWS + i] -= 1;
-	for (int k = 0; k < l->blocks; k++)
-	{
-		double	   *residual = eta + (size_t) k * ML_TILE_ROWS;
-
-		for (int i = 0; tile->w && i < n; i++)
-			residual[i] *= tile->w[i];
-		for (int j = 0; j < l->d; j++)
-			state[l->gradient + (size_t) k * l->d + j] += ml_dot(n, x + (size_t) j * ML_TILE_ROWS, residual);
-	}
+	for (int k = 0; tile->w && k < l->blocks; k++)
+		for (int i = 0; i < n; i++)
+			eta[k * ML_TILE_ROWS + i] *= tile->w[i];
+	ml_product_add_t(l->blocks, l->d, n, eta, ML_TILE_ROWS, x, ML_TILE_ROWS, state + l->gradient, l->d);
 }
 
 static void
