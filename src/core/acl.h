@@ -49,7 +49,7 @@ extern Oid	ml_catalog_owner(void);	/* of the tables */
 
 /* 42704 without any privilege (as for a missing model), 42501 with too little of it. */
 extern void ml_acl_require(const MlCatalogModel *model, MlPrivilege need);
-extern void ml_acl_missing(const char *name) pg_attribute_noreturn();
+extern void ml_acl_missing(const char *name) ML_NORETURN;
 extern MlPrivilege ml_acl_parse(const char *privilege);	/* 22023 */
 extern const char *ml_acl_name(MlPrivilege privilege);
 

@@ -240,10 +240,12 @@ ML_FUNCTION(ml_sql_classes_add)
 	while (JsonbIteratorNext(&it, &key, true) == WJB_KEY)
 	{
 		double		p;
+		int			i;
 
 		(void) JsonbIteratorNext(&it, &value, true);
 		p = probability_of(&value, key.val.string.val, key.val.string.len);
-		c->row[intern_class(c, key.val.string.val, key.val.string.len, hint++, cxt)] = p;
+		i = intern_class(c, key.val.string.val, key.val.string.len, hint++, cxt);
+		c->row[i] = p;
 		sum += p;
 	}
 	check_total(sum);

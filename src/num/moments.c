@@ -88,12 +88,12 @@ set_shift(const MlProblem *problem, double *state, const MlTile *tile)
 
 /* Writes rows [from, to) as [1, x - shift, y - shift] times the root of the weight. */
 static void
-fill_block(int p, const double *shift, const MlTile *tile, int from, int to, double *block)
+fill_block(int p, const double *restrict shift, const MlTile *tile, int from, int to, double *restrict block)
 {
 	for (int i = from; i < to; i++)
 	{
-		const double *x = tile->x + (size_t) i * p;
-		double	   *row = block + (size_t) (i - from) * (p + 2);
+		const double *restrict x = tile->x + (size_t) i * p;
+		double	   *restrict row = block + (size_t) (i - from) * (p + 2);
 
 		row[0] = 1.0;
 		for (int j = 0; j < p; j++)

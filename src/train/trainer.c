@@ -413,7 +413,7 @@ ML_FUNCTION(ml_sql_train)
 
 	ml_arg_required(fcinfo, 0, "model");
 	name = ml_arg_text(fcinfo, 0);
-	ml_catalog_check_name(name);
+	ml_catalog_check_store(name);
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "ml_train must return a row");
 	desc = BlessTupleDesc(desc);

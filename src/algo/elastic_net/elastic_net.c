@@ -153,6 +153,13 @@ net_grid(const Net *net, const MlProblem *problem)
 	return lambda;
 }
 
+/* The errors that chose this lambda, if one was chosen. */
+static const Curve *
+curve_of(const NetParams *params)
+{
+	return params->curve && params->curve->n == params->n_lambda ? params->curve : NULL;
+}
+
 /* ---- training ---- */
 
 typedef struct Progress
@@ -198,7 +205,8 @@ fit_path(Net *net, const MlProblem *problem, MlLinear *m, Progress *progress, Pr
 	bool		done = false;
 
 	m->npath = params->n_lambda;
-	m->path_lambda = net_grid(net, problem);
+	/* the grid of the cross-validation is the same but for rounding; then the chosen one is on it exactly */
+	m->path_lambda = curve_of(params) ? curve_of(params)->lambda : net_grid(net, problem);
 	m->path_nonzero = ml_alloc(m->npath, sizeof(double));
 	m->path_deviance = ml_alloc(m->npath, sizeof(double));
 	m->path_beta = ml_alloc((size_t) m->npath * (p + 1), sizeof(double));
@@ -245,10 +253,10 @@ net_finish(const MlProblem *problem, double *state, MlResult *result, double l1_
 	m->iterations = wanted.sweeps;
 	m->null_deviance = net.cross->yy;
 	m->deviance = net.cross->yy > 0.0 ? fmax(1.0 - m->r_squared, 0.0) * net.cross->yy : 0.0;
-	if (params->curve && params->curve->n == m->npath)
+	if (curve_of(params))
 	{
-		m->path_cv_mean = params->curve->mean;
-		m->path_cv_se = params->curve->se;
+		m->path_cv_mean = curve_of(params)->mean;
+		m->path_cv_se = curve_of(params)->se;
 	}
 	for (int j = 0; j < problem->p; j++)
 		if (!isfinite(m->beta[j]))
