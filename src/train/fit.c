@@ -414,12 +414,17 @@ set_problem(MlTraining *t, MlFit *fit, const void *params)
 	fit->problem.params = params;
 }
 
-/* Runs passes until the algorithm is done. */
+/*
+ * Runs passes until the algorithm is done.  A pass has a context of its own,
+ * which goes when nothing of it is needed any more: many passes must not add up.
+ */
 static void
 run_passes(TileReader *r, MlFit *fit, double *carry, size_t ncarry)
 {
 	const MlAlgorithm *algorithm = r->t->algorithm;
 	MlProblem  *problem = &fit->problem;
+	MemoryContext old = CurrentMemoryContext;
+	MemoryContext carry_cxt = NULL;
 	MlResult	result;
 	MlStep		step;
 
@@ -428,9 +433,12 @@ run_passes(TileReader *r, MlFit *fit, double *carry, size_t ncarry)
 	problem->ncarry = ncarry;
 	do
 	{
-		double	   *state = ml_alloc(algorithm->state_size(problem), sizeof(double));
+		MemoryContext pass_cxt = AllocSetContextCreate(old, "ml_ext pass", ALLOCSET_DEFAULT_SIZES);
+		double	   *state;
 		MlTile		tile;
 
+		MemoryContextSwitchTo(pass_cxt);
+		state = ml_alloc(algorithm->state_size(problem), sizeof(double));
 		if (algorithm->init)
 			algorithm->init(problem, state);
 		ml_rows_start(r->t);
@@ -440,6 +448,15 @@ run_passes(TileReader *r, MlFit *fit, double *carry, size_t ncarry)
 		result.objective = get_float8_nan();
 		step = algorithm->finish(problem, state, &result);
 		pfree(state);
+		MemoryContextSwitchTo(old);
+		if (step == ML_AGAIN && result.carry == problem->carry)
+			MemoryContextDelete(pass_cxt);	/* an algorithm may keep its carry in place */
+		else if (step == ML_AGAIN)
+		{
+			if (carry_cxt)
+				MemoryContextDelete(carry_cxt);
+			carry_cxt = pass_cxt;
+		}
 		problem->pass++;
 		problem->carry = result.carry;
 		problem->ncarry = result.ncarry;
