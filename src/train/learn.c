@@ -323,7 +323,7 @@ level_stats(MlTraining *t, const MlMask *mask, int nfolds)
 				{
 					double		w = ml_row_weight(t, row);
 					double		y = ml_row_target(t, row);
-					int			fold = (int) (fmod(row[t->at_u] * 8191.0, 1.0) * nfolds);
+					int			fold = ml_row_fold(row[t->at_u], nfolds);
 					Size		at = (Size) fold * levels + level;
 
 					stats[c].w[at] += w;
@@ -676,7 +676,7 @@ void
 ml_out_of_fold_row(const MlTraining *t, const MlEncoder *enc, const MlOutOfFold *oof,
 				   const double *row, double *x)
 {
-	int			fold = (int) (fmod(row[t->at_u] * 8191.0, 1.0) * ML_TARGET_FOLDS);
+	int			fold = ml_row_fold(row[t->at_u], ML_TARGET_FOLDS);
 
 	for (int c = 0; c < t->schema->ncolumns; c++)
 	{

@@ -38,6 +38,8 @@ typedef struct LogisticParams
 #define STEP_TOL 1e-5			/* the last Newton step squares this error */
 #define SEPARATED_LOSS 1e-6		/* mean loss at which a separated fit is good enough to stop */
 
+#define ABSENT_ETA (-40.0)		/* predictor of a class without rows: probability 4e-18 */
+
 enum
 {
 	SUM_WEIGHT,
@@ -497,8 +499,10 @@ assemble(Fit *fit, double *gradient)
 	/* The common part of all intercepts does not matter: hold it where it is. */
 	if (fit->penalized)
 	{
-		double		c = fmax(h[0], DBL_MIN);
+		double		c = 0;
 
+		for (size_t a = 0; a < (size_t) l->blocks; a++)
+			c = fmax(c, h[a * d * q + a * d]);
 		for (size_t a = 0; a < (size_t) l->blocks; a++)
 			for (size_t b = 0; b < (size_t) l->blocks; b++)
 				h[a * d * q + b * d] += c;
@@ -514,6 +518,7 @@ find_fixed(Fit *fit)
 	size_t		d = l->d;
 	double	   *gram;
 	bool	   *aliased;
+	int			reference = 0;
 
 	if (fit->problem->pass > 0)
 	{
@@ -539,8 +544,43 @@ find_fixed(Fit *fit)
 		ml_newton_alias(d, gram, ALIAS_TOL, aliased);
 	}
 	aliased[0] = !fit->params->intercept;
+	while (l->blocks > 1 && !fit->penalized && fit->state[l->weights + reference] == 0)
+		reference++;
 	for (int j = 0; j < l->q; j++)
-		fit->fixed[j] = aliased[j % d] || (l->blocks > 1 && !fit->penalized && j < (int) d);
+	{
+		int			k = j / d;
+
+		fit->fixed[j] = aliased[j % d] ||
+			(l->blocks > 1 && ((!fit->penalized && k == reference) || fit->state[l->weights + k] == 0));
+	}
+}
+
+/*
+ * Classes without rows (a fold may miss one) get a constant predictor far
+ * below the others.  Done once, before the first step; true when it was.
+ */
+static bool
+set_absent(Fit *fit, const double *old)
+{
+	const Layout *l = &fit->l;
+	double	   *point = ml_carry_point(fit->carry);
+	bool		changed = false;
+
+	if (fit->problem->pass > 0 || l->blocks == 1)
+		return false;
+	if (old)
+		memcpy(point, ml_carry_point(old), sizeof(double) * l->q);
+	for (int k = 0; k < l->blocks; k++)
+	{
+		double	   *own = point + (size_t) k * l->d;
+
+		if (fit->state[l->weights + k] > 0 || own[0] == ABSENT_ETA)
+			continue;
+		memset(own, 0, sizeof(double) * l->d);
+		own[0] = ABSENT_ETA;
+		changed = true;
+	}
+	return changed;
 }
 
 /* Penalties and units of the unknowns: `unit` turns a standardized coefficient into the one that is penalised. */
@@ -703,6 +743,16 @@ set_measures(Fit *fit, MlLinear *m)
 	}
 }
 
+/* A class that is neither the reference nor without rows: its fixed columns are the aliased ones. */
+static int
+free_block(const Fit *fit)
+{
+	for (int k = fit->l.blocks - 1; k > 0; k--)
+		if (fit->state[fit->l.weights + k] > 0)
+			return k;
+	return 0;
+}
+
 static MlLinear *
 make_model(Fit *fit, bool separated, const double *direction)
 {
@@ -720,7 +770,7 @@ make_model(Fit *fit, bool separated, const double *direction)
 	}
 	if (!fit->penalized)
 	{
-		const bool *fixed = fit->fixed + (l->q - l->d) + 1;
+		const bool *fixed = fit->fixed + (size_t) free_block(fit) * l->d + 1;
 		const char *names = name_columns(problem, fixed, &count);
 
 		if (count > 0)
@@ -802,6 +852,13 @@ logistic_finish(const MlProblem *problem, double *state, MlResult *result)
 	find_fixed(&fit);
 	set_penalties(&fit);
 
+	for (int j = 0; j < l->q; j++)
+		fit.carry[result->ncarry - l->q + j] = fit.fixed[j];
+	result->carry = fit.carry;
+	result->objective = NAN;
+	if (set_absent(&fit, old))
+		return ML_AGAIN;
+
 	fit.descent.q = l->q;
 	fit.descent.value = state[SUM_LOSS];
 	fit.descent.hessian = (double *) assemble(&fit, gradient);
@@ -816,10 +873,6 @@ logistic_finish(const MlProblem *problem, double *state, MlResult *result)
 		verdict = ml_newton_advance(&fit.descent, old, fit.carry);
 	else
 		verdict = ml_lbfgs_advance(&fit.descent, old, fit.carry);
-	for (int j = 0; j < l->q; j++)
-		fit.carry[result->ncarry - l->q + j] = fit.fixed[j];
-
-	result->carry = fit.carry;
 	result->objective = fit.descent.objective;
 	/* Every row strictly on its side of a hyperplane proves that there is no maximum. */
 	separated = !fit.penalized && state[SUM_WRONG] <= 0;
