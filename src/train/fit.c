@@ -480,12 +480,17 @@ prior_finish(const MlTraining *t, MlFit *fit)
 		fit->prior[0] = fit->prior[1];
 }
 
-/* Runs passes over `from` until the algorithm is done. */
+/*
+ * Runs passes over `from` until the algorithm is done.  A pass has a context of its
+ * own, which goes when nothing of it is needed any more: many passes must not add up.
+ */
 static void
 run_passes(TileReader *r, MlDataset *from, MlFit *fit, double *carry, size_t ncarry)
 {
 	const MlAlgorithm *algorithm = r->t->algorithm;
 	MlProblem  *problem = &fit->problem;
+	MemoryContext old = CurrentMemoryContext;
+	MemoryContext carry_cxt = NULL;
 	MlResult	result;
 	MlStep		step;
 
@@ -496,11 +501,15 @@ run_passes(TileReader *r, MlDataset *from, MlFit *fit, double *carry, size_t nca
 	fit->prior_weight = 0;
 	do
 	{
-		double	   *state = ml_alloc(algorithm->state_size(problem), sizeof(double));
+		MemoryContext pass_cxt = AllocSetContextCreate(old, "ml_ext pass", ALLOCSET_DEFAULT_SIZES);
+		double	   *state;
 		MlTile		tile;
 
+		MemoryContextSwitchTo(pass_cxt);
+		state = ml_alloc(algorithm->state_size(problem), sizeof(double));
 		if (algorithm->init)
 			algorithm->init(problem, state);
+		MemoryContextSwitchTo(old);
 		r->t->reading = from;
 		ml_dataset_rewind(from);
 		while (reader_next(r, &tile))
@@ -511,8 +520,18 @@ run_passes(TileReader *r, MlDataset *from, MlFit *fit, double *carry, size_t nca
 		}
 		memset(&result, 0, sizeof(result));
 		result.objective = get_float8_nan();
+		MemoryContextSwitchTo(pass_cxt);
 		step = algorithm->finish(problem, state, &result);
 		pfree(state);
+		MemoryContextSwitchTo(old);
+		if (step == ML_AGAIN && result.carry == problem->carry)
+			MemoryContextDelete(pass_cxt);	/* an algorithm may keep its carry in place */
+		else if (step == ML_AGAIN)
+		{
+			if (carry_cxt)
+				MemoryContextDelete(carry_cxt);
+			carry_cxt = pass_cxt;
+		}
 		problem->pass++;
 		problem->carry = result.carry;
 		problem->ncarry = result.ncarry;
