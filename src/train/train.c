@@ -288,7 +288,7 @@ typedef struct Collector
 	FmgrInfo	split_hash;
 	Oid			split_collation;
 	bool	   *dead;			/* per column: too many categories, no longer read */
-	double		order_sign;
+	bool		plain;			/* all features are float8: a Datum is the double */
 } Collector;
 
 static void
@@ -355,9 +355,14 @@ first_row(Collector *c, TupleTableSlot *slot)
 	}
 	t->schema->ncells = at;
 	t->converters = palloc0((t->schema->ncolumns + 1) * sizeof(MlConverter));
+	c->plain = FLOAT8PASSBYVAL;
 	for (int i = 0; i < t->schema->ncolumns; i++)
-		ml_converter_init(&t->converters[i], &t->schema->columns[i],
-						  t->source->columns[t->feature_column[i]].type, true);
+	{
+		Oid			type = t->source->columns[t->feature_column[i]].type;
+
+		ml_converter_init(&t->converters[i], &t->schema->columns[i], type, true);
+		c->plain &= type == FLOAT8OID;
+	}
 
 	/* Classes of a number target keep their printed form only if it is not plain. */
 	target->name = t->source->columns[t->target_column].name;
@@ -419,6 +424,12 @@ convert_features(Collector *c, TupleTableSlot *slot, double *row)
 {
 	MlTraining *t = c->t;
 
+	if (c->plain && !ml_any_null(slot->tts_isnull, t->schema->ncolumns))
+	{
+		memcpy(row, slot->tts_values, t->schema->ncolumns * sizeof(double));
+		if (ml_cells_finite(row, t->schema->ncolumns))
+			return true;
+	}
 	for (int i = 0; i < t->schema->ncolumns; i++)
 	{
 		MlColumn   *col = &t->schema->columns[i];
