@@ -946,17 +946,15 @@ settle_features(MlTraining *t)
 static void
 count_missing(MlTraining *t)
 {
-	double	   *block;
+	MlRowView	view = {{0}};
 	int64		n = 0;
 	int			got;
 
 	if (t->core.impute != ML_IMPUTE_DROP)
 		return;
-	block = palloc(ML_TILE_ROWS * t->width * sizeof(double));
 	ml_rows_start(t);
-	while ((got = ml_rows_next(t, NULL, block)) > 0)
+	while ((got = ml_rows_next(t, NULL, &view)) > 0)
 		n += got;
-	pfree(block);
 	t->rows_missing = t->rows_used - n;
 	t->rows_used = n;
 	if (n == 0)
