@@ -351,19 +351,14 @@ kmv_position(const uint64_t *kmv, uint32_t n, uint64_t h)
 	return (uint32_t) (base - kmv) + (*base < h);
 }
 
-static void
+static __attribute__((noinline)) void
 kmv_put(MlSummary *s, uint64_t h)
 {
-	uint16_t   *guess = &s->kmv_guess[h % ML_KMV_SIZE];
-	uint32_t	at = *guess % ML_KMV_SIZE;
+	uint32_t	at = kmv_position(s->kmv, s->kmv_n, h);
 
-	/* a column of few values repeats them */
-	if (s->kmv[at] == h && at < s->kmv_n)
-		return;
-	at = kmv_position(s->kmv, s->kmv_n, h);
 	if (at == ML_KMV_SIZE)
 		return;
-	*guess = at;
+	s->kmv_guess[h % ML_KMV_SIZE] = at;
 	if (at < s->kmv_n && s->kmv[at] == h)
 		return;
 	if (s->kmv_n < ML_KMV_SIZE)
@@ -426,8 +421,7 @@ scan(Stripe *restrict stripe, const double *restrict rows, int n, ptrdiff_t stri
 			max[j] = v > max[j] ? v : max[j];
 
 			/* adding 2^52 rounds to an integer */
-			a = a < 0x1p52 ? a : 0x1p52;
-			fractions[j] += (a + 0x1p52) - 0x1p52 != a;
+			fractions[j] += ((a + 0x1p52) - 0x1p52 != a) & (a < 0x1p52);
 
 			memcpy(&h, &zero, sizeof(h));
 			h = mix(h);
@@ -465,7 +459,14 @@ stripe_candidates(Stripe *stripe, int j, int n, MlSummary *s)
 	if (rows == 0)
 		return;
 	for (; rows != 0; rows &= rows - 1)
-		kmv_put(s, stripe->hash[__builtin_ctzll(rows)][j]);
+	{
+		uint64_t	h = stripe->hash[__builtin_ctzll(rows)][j];
+		uint32_t	at = s->kmv_guess[h % ML_KMV_SIZE] % ML_KMV_SIZE;
+
+		/* a column of few values repeats them */
+		if (s->kmv[at] != h || at >= s->kmv_n)
+			kmv_put(s, h);
+	}
 	stripe->threshold[j] = s->kmv_max;
 }
 
@@ -499,6 +500,8 @@ add_column(MlSummary *s, const double *cells, int n, int stride)
 	Stripe		stripe;
 	double		x[ML_TILE_ROWS + LANES];
 	int			finite = 0;
+	int			nulls = 0;
+	int			above = 0;
 	int			padded;
 	double		sum = 0;
 	double		squares = 0;
@@ -509,11 +512,13 @@ add_column(MlSummary *s, const double *cells, int n, int stride)
 		double		value = cells[(ptrdiff_t) i * stride];
 
 		x[finite] = value;
-		finite += isfinite(value);
-		s->nulls += isnan(value);
-		s->pos_inf += value == INFINITY;
-		s->neg_inf += value == -INFINITY;
+		finite += fabs(value) < INFINITY;
+		nulls += value != value;
+		above += value == INFINITY;
 	}
+	s->nulls += nulls;
+	s->pos_inf += above;
+	s->neg_inf += n - finite - nulls - above;
 	if (finite == 0)
 		return;
 	kll_add(s, x, finite, 1);
