@@ -330,8 +330,8 @@ flush_part(const MlSpec *spec, MlState *state, int number)
 		part->y_mean += d * w / part->w;
 		part->y_m2 += w * d * (y[i] - part->y_mean);
 	}
-	for (int c = 0; (state->flags & ML_STATE_PROFILE) && c < state->ncells; c++)
-		ml_summary_add(ml_state_summary(state, c), x + c, tile.n, state->ncells);
+	if (state->flags & ML_STATE_PROFILE)
+		ml_summaries_add(ml_state_summary(state, 0), state->ncells, x, tile.n, state->ncells);
 	spec->algorithm->accumulate(&spec->problem, part->state, &tile);
 	part->n += tile.n;
 	part->buffered = 0;

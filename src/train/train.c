@@ -298,15 +298,8 @@ flush_pending(MlTraining *t)
 
 	if (n == 0)
 		return;
-	for (int i = 0; i < t->schema->ncolumns; i++)
-	{
-		const MlColumn *col = &t->schema->columns[i];
-
-		for (int c = col->first_cell; c < col->first_cell + col->cells; c++)
-			ml_summary_add(&t->summaries[c], t->pending + c, n, t->stored_width);
-	}
-	if (t->y_summary)
-		ml_summary_add(t->y_summary, t->pending + t->schema->ncells, n, t->stored_width);
+	ml_summaries_add(t->summaries, t->schema->ncells + (t->y_summary ? 1 : 0),
+					 t->pending, n, t->stored_width);
 	ml_dataset_append(t->rows, t->pending, n);
 	t->npending = 0;
 	ml_progress_rows(t->rows_read);
@@ -391,14 +384,11 @@ first_row(Collector *c, TupleTableSlot *slot)
 		t->sample = ml_dataset_create(at, ml_budget_bytes() / 4);
 		t->sample_share = SAMPLE_ROWS / t->source->rows_estimate;
 	}
-	t->summaries = ml_alloc(Max(t->schema->ncells, 1), sizeof(MlSummary));
-	for (int i = 0; i < t->schema->ncells; i++)
+	t->summaries = ml_alloc(t->schema->ncells + 1, sizeof(MlSummary));
+	for (int i = 0; i <= t->schema->ncells; i++)
 		ml_summary_init(&t->summaries[i], i);
 	if (t->target_dict == NULL)
-	{
-		t->y_summary = palloc0(sizeof(MlSummary));
-		ml_summary_init(t->y_summary, t->schema->ncells);
-	}
+		t->y_summary = &t->summaries[t->schema->ncells];
 	MemoryContextSwitchTo(old);
 }
 
