@@ -125,8 +125,18 @@ passes(const MlTraining *t, const MlMask *mask, const double *row, int at_y, int
 	return (part == mask->part) == mask->inside;
 }
 
+/* Whether impute = drop leaves the row out. */
+static bool
+has_missing(const MlTraining *t, const double *stored)
+{
+	for (int j = 0; j < t->schema->ncells; j++)
+		if (isnan(stored[t->stored[j]]))
+			return true;
+	return false;
+}
+
 int
-ml_rows_next(MlTraining *t, const MlMask *mask, double *block)
+ml_rows_next(MlTraining *t, const MlMask *mask, MlRowView *view)
 {
 	const double *rows;
 	int			got;
@@ -135,47 +145,34 @@ ml_rows_next(MlTraining *t, const MlMask *mask, double *block)
 	int			at_order = t->at_order >= 0 ? t->at_order + shift : -1;
 	bool		drop = t->core.impute == ML_IMPUTE_DROP;
 
+	if (shift != 0 && view->remapped == NULL)
+		view->remapped = ml_alloc((size_t) ML_TILE_ROWS * t->width, sizeof(double));
 	while ((got = ml_dataset_next(t->reading, &rows)) > 0)
 	{
 		int			n = 0;
 
 		for (int i = 0; i < got; i++)
 		{
-			const double *from = rows + (Size) i * t->stored_width;
-			double	   *to = block + (Size) n * t->width;
+			const double *row = rows + (Size) i * t->stored_width;
 
-			if (!passes(t, mask, from, at_y, t->at_u + shift, at_order))
+			if (mask && !passes(t, mask, row, at_y, t->at_u + shift, at_order))
 				continue;
-			if (shift == 0)
-				memcpy(to, from, t->width * sizeof(double));
-			else
-				for (int j = 0; j < t->width; j++)
-					to[j] = from[t->stored[j]];
-			if (drop)
+			if (drop && has_missing(t, row))
+				continue;
+			if (shift != 0)
 			{
-				bool		missing = false;
+				double	   *to = view->remapped + (Size) n * t->width;
 
-				for (int j = 0; j < t->schema->ncells; j++)
-					missing |= isnan(to[j]);
-				if (missing)
-					continue;
+				for (int j = 0; j < t->width; j++)
+					to[j] = row[t->stored[j]];
+				row = to;
 			}
-			n++;
+			view->row[n++] = row;
 		}
 		if (n > 0)
 			return n;
 	}
 	return 0;
-}
-
-/* The same, but without copying when all rows are wanted as they are stored. */
-static int
-view_rows(MlTraining *t, const MlMask *mask, double *block, const double **rows)
-{
-	if (mask == NULL && t->width == t->stored_width && t->core.impute != ML_IMPUTE_DROP)
-		return ml_dataset_next(t->reading, rows);
-	*rows = block;
-	return ml_rows_next(t, mask, block);
 }
 
 /* ---- splits ---- */
@@ -221,7 +218,7 @@ ml_training_split(MlTraining *t, int nparts, const double *shares)
 	int			strata = t->classes > 0 && t->at_order < 0 && t->split_column < 0 ? t->classes : 1;
 	int			blocks = t->classes > 0 && t->at_order < 0 ? t->classes : 1;
 	Size		limit = t->at_order >= 0 ? SIZE_MAX : EXACT_SPLIT_ROWS / strata;
-	double	   *block;
+	MlRowView	view = {{0}};
 	double	  **keys = palloc0(strata * sizeof(double *));
 	Size	   *n = palloc0(strata * sizeof(Size));
 	bool		exact = false;
@@ -239,12 +236,11 @@ ml_training_split(MlTraining *t, int nparts, const double *shares)
 			exact = true;
 		}
 	}
-	block = palloc(ML_TILE_ROWS * t->width * sizeof(double));
 	ml_rows_start(t);
-	while (exact && (got = ml_rows_next(t, NULL, block)) > 0)
+	while (exact && (got = ml_rows_next(t, NULL, &view)) > 0)
 		for (int i = 0; i < got; i++)
 		{
-			const double *row = block + (Size) i * t->width;
+			const double *row = view.row[i];
 			int			s = strata > 1 ? (int) ml_row_target(t, row) : 0;
 
 			if (keys[s])
@@ -267,7 +263,6 @@ ml_training_split(MlTraining *t, int nparts, const double *shares)
 	}
 	for (int b = 1; b < blocks && strata == 1; b++)
 		memcpy(split->bound + (Size) b * nparts, split->bound, nparts * sizeof(double));
-	pfree(block);
 	return split;
 }
 
@@ -281,14 +276,30 @@ typedef struct TileReader
 	const MlEncoder *enc;
 	const MlOutOfFold *oof;
 	const MlProblem *problem;	/* NULL: unscaled */
-	double	   *block;
-	const double *rows;			/* of the tile, as stored: block, or the dataset's own */
+	MlRowView	view;			/* rows of the tile */
+	double	   *block;			/* their cells, one behind the other */
+	bool		plain;			/* the encoded columns are the cells */
 	double	   *x;
 	double	   *y;
 	double	   *w;
 	double	   *offset;
 	double	   *inverse;		/* 1 / scale */
 } TileReader;
+
+/* Whether encoded columns are the stored numbers, so that their summaries can be used. */
+static bool
+plain_numbers(const MlTraining *t, const MlEncoder *enc)
+{
+	if (enc->p != t->schema->ncells || t->core.scale == ML_SCALE_MINMAX || t->core.scale == ML_SCALE_ROBUST)
+		return false;
+	for (int i = 0; i < t->schema->ncolumns; i++)
+		if (enc->columns[i].code != ML_CODE_NUMBER)
+			return false;
+	for (int c = 0; c < t->schema->ncells; c++)
+		if (t->summaries[c].nulls > 0)
+			return false;
+	return true;
+}
 
 static void
 reader_open(TileReader *r, MlTraining *t, const MlMask *mask, const MlEncoder *enc)
@@ -297,21 +308,48 @@ reader_open(TileReader *r, MlTraining *t, const MlMask *mask, const MlEncoder *e
 	r->t = t;
 	r->mask = mask;
 	r->enc = enc;
-	r->block = ml_alloc((size_t) ML_TILE_ROWS * t->width, sizeof(double));
+	r->plain = plain_numbers(t, enc);
+	if (!r->plain)
+		r->block = ml_alloc((size_t) ML_TILE_ROWS * Max(t->schema->ncells, 1), sizeof(double));
 	r->x = ml_alloc((size_t) ML_TILE_ROWS * Max(enc->p, 1), sizeof(double));
 	r->y = palloc(ML_TILE_ROWS * sizeof(double));
 	r->w = palloc(ML_TILE_ROWS * sizeof(double));
 	r->offset = palloc(ML_TILE_ROWS * sizeof(double));
 }
 
+/* Cells into encoded columns; an error names the first row that the policy forbids. */
 static void
-encode_rows(const MlEncoder *enc, const double *rows, int width, int n, double *x)
+encode_rows(TileReader *r, int n)
 {
-	if (ml_encode(enc, rows, width, n, x))
+	int			ncells = r->t->schema->ncells;
+
+	for (int i = 0; i < n; i++)
+		memcpy(r->block + (Size) i * ncells, r->view.row[i], ncells * sizeof(double));
+	if (ml_encode(r->enc, r->block, ncells, n, r->x))
 		return;
 	for (int i = 0; i < n; i++)
-		if (!ml_encode(enc, rows + (Size) i * width, width, 1, x))
-			ml_encode_error(enc, rows + (Size) i * width);
+		if (!ml_encode(r->enc, r->view.row[i], ncells, 1, r->x))
+			ml_encode_error(r->enc, r->view.row[i]);
+}
+
+/* Numbers that need no encoding, standardized on the way when wanted. */
+static void
+copy_rows(TileReader *r, int n)
+{
+	int			p = r->enc->p;
+	const double *center = r->inverse ? r->problem->center : NULL;
+
+	for (int i = 0; i < n; i++)
+	{
+		const double *row = r->view.row[i];
+		double	   *x = r->x + (Size) i * p;
+
+		if (center == NULL)
+			memcpy(x, row, p * sizeof(double));
+		else
+			for (int j = 0; j < p; j++)
+				x[j] = (row[j] - center[j]) * r->inverse[j];
+	}
 }
 
 static void
@@ -333,15 +371,18 @@ static bool
 reader_next(TileReader *r, MlTile *tile)
 {
 	MlTraining *t = r->t;
-	int			n = view_rows(t, r->mask, r->block, &r->rows);
+	int			n = ml_rows_next(t, r->mask, &r->view);
 	bool		weighted = t->at_w >= 0 || t->class_weight;
 
 	if (n == 0)
 		return false;
-	encode_rows(r->enc, r->rows, t->width, n, r->x);
+	if (r->plain)
+		copy_rows(r, n);
+	else
+		encode_rows(r, n);
 	for (int i = 0; i < n; i++)
 	{
-		const double *row = r->rows + (Size) i * t->width;
+		const double *row = r->view.row[i];
 
 		r->y[i] = ml_row_target(t, row);
 		if (weighted)
@@ -351,28 +392,13 @@ reader_next(TileReader *r, MlTile *tile)
 		if (r->oof)
 			ml_out_of_fold_row(t, r->enc, r->oof, row, r->x + (Size) i * r->enc->p);
 	}
-	if (r->inverse)
+	if (r->inverse && !r->plain)
 		standardize(r, n);
 	tile->n = n;
 	tile->x = r->x;
 	tile->y = r->y;
 	tile->w = weighted ? r->w : NULL;
 	tile->offset = t->at_offset >= 0 ? r->offset : NULL;
-	return true;
-}
-
-/* Whether encoded columns are the stored numbers, so that their summaries can be used. */
-static bool
-plain_numbers(const MlTraining *t, const MlEncoder *enc)
-{
-	if (enc->p != t->schema->ncells || t->core.scale == ML_SCALE_MINMAX || t->core.scale == ML_SCALE_ROBUST)
-		return false;
-	for (int i = 0; i < t->schema->ncolumns; i++)
-		if (enc->columns[i].code != ML_CODE_NUMBER)
-			return false;
-	for (int c = 0; c < t->schema->ncells; c++)
-		if (t->summaries[c].nulls > 0)
-			return false;
 	return true;
 }
 
@@ -461,7 +487,7 @@ prior_add(const TileReader *r, MlFit *fit, const MlTile *tile)
 
 	for (int i = 0; i < tile->n; i++)
 	{
-		double		w = t->at_w >= 0 ? r->rows[(Size) i * t->width + t->at_w] : 1;
+		double		w = t->at_w >= 0 ? r->view.row[i][t->at_w] : 1;
 
 		fit->prior_weight += w;
 		if (t->classes > 0)
@@ -788,7 +814,7 @@ ml_score_rows(MlTraining *t, const MlMask *mask, const MlFit *fit, const double 
 	while (reader_next(&r, &tile))
 		for (int i = 0; i < tile.n; i++)
 		{
-			const double *row = r.rows + (Size) i * t->width;
+			const double *row = r.view.row[i];
 			double		w = t->at_w >= 0 ? row[t->at_w] : 1;
 
 			t->algorithm->predict(fit->model, tile.x + (Size) i * fit->encoder->p, out);

@@ -288,7 +288,7 @@ typedef struct Collector
 	FmgrInfo	split_hash;
 	Oid			split_collation;
 	bool	   *dead;			/* per column: too many categories, no longer read */
-	double		order_sign;
+	bool		plain;			/* all features are float8: a Datum is the double */
 } Collector;
 
 static void
@@ -355,9 +355,14 @@ first_row(Collector *c, TupleTableSlot *slot)
 	}
 	t->schema->ncells = at;
 	t->converters = palloc0((t->schema->ncolumns + 1) * sizeof(MlConverter));
+	c->plain = FLOAT8PASSBYVAL;
 	for (int i = 0; i < t->schema->ncolumns; i++)
-		ml_converter_init(&t->converters[i], &t->schema->columns[i],
-						  t->source->columns[t->feature_column[i]].type, true);
+	{
+		Oid			type = t->source->columns[t->feature_column[i]].type;
+
+		ml_converter_init(&t->converters[i], &t->schema->columns[i], type, true);
+		c->plain &= type == FLOAT8OID;
+	}
 
 	/* Classes of a number target keep their printed form only if it is not plain. */
 	target->name = t->source->columns[t->target_column].name;
@@ -419,6 +424,12 @@ convert_features(Collector *c, TupleTableSlot *slot, double *row)
 {
 	MlTraining *t = c->t;
 
+	if (c->plain && !ml_any_null(slot->tts_isnull, t->schema->ncolumns))
+	{
+		memcpy(row, slot->tts_values, t->schema->ncolumns * sizeof(double));
+		if (ml_cells_finite(row, t->schema->ncolumns))
+			return true;
+	}
 	for (int i = 0; i < t->schema->ncolumns; i++)
 	{
 		MlColumn   *col = &t->schema->columns[i];
@@ -935,17 +946,15 @@ settle_features(MlTraining *t)
 static void
 count_missing(MlTraining *t)
 {
-	double	   *block;
+	MlRowView	view = {{0}};
 	int64		n = 0;
 	int			got;
 
 	if (t->core.impute != ML_IMPUTE_DROP)
 		return;
-	block = palloc(ML_TILE_ROWS * t->width * sizeof(double));
 	ml_rows_start(t);
-	while ((got = ml_rows_next(t, NULL, block)) > 0)
+	while ((got = ml_rows_next(t, NULL, &view)) > 0)
 		n += got;
-	pfree(block);
 	t->rows_missing = t->rows_used - n;
 	t->rows_used = n;
 	if (n == 0)

@@ -122,16 +122,19 @@ extern void ml_training_open(MlTraining *t, const MlRequest *request);
 extern void ml_training_collect(MlTraining *t);
 extern MlSplit *ml_training_split(MlTraining *t, int nparts, const double *shares);
 
-/*
- * Blocks of up to ML_TILE_ROWS rows that pass the mask, copied into block
- * (ML_TILE_ROWS x width); 0 at the end.
- */
+/* Up to ML_TILE_ROWS rows, valid until the next are asked for. */
+typedef struct MlRowView
+{
+	const double *row[ML_TILE_ROWS];
+	double	   *remapped;		/* rows that are not handed out as they are stored */
+} MlRowView;
 extern void ml_rows_start(MlTraining *t);
-extern int	ml_rows_next(MlTraining *t, const MlMask *mask, double *block);
 
+/* The next rows that pass the mask; returns how many, 0 at the end. */
+extern int	ml_rows_next(MlTraining *t, const MlMask *mask, MlRowView *view);
 extern int	ml_row_fold(double u, int folds);	/* inner fold of a row */
 
-/* Row pieces of a block. */
+/* Pieces of a row. */
 extern double ml_row_target(const MlTraining *t, const double *row);	/* value or class number */
 extern double ml_row_weight(const MlTraining *t, const double *row);
 
