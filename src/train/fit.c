@@ -423,7 +423,10 @@ scales_from_summaries(const MlTraining *t, const MlEncoder *enc, double *center,
 	}
 }
 
-/* Mean and population standard deviation of each encoded column (1 when constant), in one pass. */
+/*
+ * Mean and population standard deviation of each encoded column (1 when constant), in one pass.
+ * A weight counts as so many rows; the weight of a class is no property of the columns.
+ */
 static void
 learn_scales(TileReader *r, double *center, double *scale)
 {
@@ -440,14 +443,18 @@ learn_scales(TileReader *r, double *center, double *scale)
 		if (n == 0)
 			memcpy(shift, tile.x, p * sizeof(double));
 		for (int i = 0; i < tile.n; i++)
+		{
+			double		w = r->t->at_w >= 0 ? r->view.row[i][r->t->at_w] : 1;
+
 			for (int j = 0; j < p; j++)
 			{
 				double		d = tile.x[(Size) i * p + j] - shift[j];
 
-				s1[j] += d;
-				s2[j] += d * d;
+				s1[j] += w * d;
+				s2[j] += w * d * d;
 			}
-		n += tile.n;
+			n += w;
+		}
 	}
 	for (int j = 0; j < p && n > 0; j++)
 	{
@@ -611,7 +618,7 @@ set_scales(TileReader *r, MlFit *fit, const void *params)
 	double	   *center = palloc0(p * sizeof(double));
 	double	   *scale = palloc0(p * sizeof(double));
 
-	if ((r->mask == NULL || !ml_params_penalized(t->algorithm->params, params)) &&
+	if (((r->mask == NULL && t->at_w < 0) || !ml_params_penalized(t->algorithm->params, params)) &&
 		plain_numbers(t, fit->encoder))
 		scales_from_summaries(t, fit->encoder, center, scale);
 	else

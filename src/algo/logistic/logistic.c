@@ -877,6 +877,7 @@ logistic_finish(const MlProblem *problem, double *state, MlResult *result)
 	fit.descent.step_tol = STEP_TOL;
 	fit.descent.size = 1;
 	fit.descent.pass = problem->pass;
+	fit.descent.confirm = !fit.penalized && state[SUM_ROWS] <= ML_CONFIRM_ROWS;
 	fit.descent.max_iter = l->newton ? params->max_iter : params->max_iter * FIRST_ORDER_PASSES;
 	if (l->newton)
 		verdict = ml_newton_advance(&fit.descent, old, fit.carry);
