@@ -458,12 +458,11 @@ static void
 warm_start(TileReader *r, MlFit *fit, double **carry, size_t *ncarry)
 {
 	MlWarnings	quiet = {CurrentMemoryContext, NIL, true};
-	MlWarnings *before;
 	MlFit		sample = *fit;
 
 	if (!(r->t->algorithm->flags & ML_WARM_START) || r->t->rows_used < 4 * SAMPLE_ROWS)
 		return;
-	before = ml_warnings_to(&quiet);
+	ml_warnings_push(&quiet);
 	r->sample = (double) SAMPLE_ROWS / r->t->rows_used;
 	PG_TRY();
 	{
@@ -471,7 +470,7 @@ warm_start(TileReader *r, MlFit *fit, double **carry, size_t *ncarry)
 	}
 	PG_FINALLY();
 	{
-		ml_warnings_to(before);
+		ml_warnings_pop(&quiet);
 	}
 	PG_END_TRY();
 	r->sample = 1;
@@ -619,7 +618,6 @@ choose_from_grid(MlTraining *t, const MlMask *mask)
 	double		best = 0;
 	double		best_loss = get_float8_infinity();
 	MlWarnings	quiet = {CurrentMemoryContext, NIL, true};
-	MlWarnings *before;
 
 	memcpy(params, t->params, t->algorithm->params_size);
 	for (const MlParam *p = t->algorithm->params; p->name; p++)
@@ -629,7 +627,7 @@ choose_from_grid(MlTraining *t, const MlMask *mask)
 				ml_fail_param("only one penalty can be chosen by cross-validation at a time");
 			penalty = (double *) (params + p->offset);
 		}
-	before = ml_warnings_to(&quiet);
+	ml_warnings_push(&quiet);
 	PG_TRY();
 	{
 		for (int i = 0; i < GRID_SIZE; i++)
@@ -647,7 +645,7 @@ choose_from_grid(MlTraining *t, const MlMask *mask)
 	}
 	PG_FINALLY();
 	{
-		ml_warnings_to(before);
+		ml_warnings_pop(&quiet);
 	}
 	PG_END_TRY();
 	*penalty = best;

@@ -383,15 +383,15 @@ static void
 finish_quietly(MlTraining *t, MlStreamed *s, const void *params, MlResult *result)
 {
 	MlWarnings	quiet = {CurrentMemoryContext, NIL, true};
-	MlWarnings *before = ml_warnings_to(&quiet);
 
+	ml_warnings_push(&quiet);
 	PG_TRY();
 	{
 		*result = finish_parts(t, s->spec, s->state, 1, params);
 	}
 	PG_FINALLY();
 	{
-		ml_warnings_to(before);
+		ml_warnings_pop(&quiet);
 	}
 	PG_END_TRY();
 }
