@@ -45,6 +45,23 @@ wrong_count(const MlSpec *spec, int given)
 					   spec->weight ? ", then the weight" : "")));
 }
 
+/* The type that an argument has in the call, or, where an engine tells us nothing, in the declaration. */
+static Oid
+argument_type(FunctionCallInfo fcinfo, int n)
+{
+	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, n);
+
+	if (!OidIsValid(type))
+	{
+		Oid		   *declared;
+		int			ndeclared;
+
+		(void) get_func_signature(fcinfo->flinfo->fn_oid, &declared, &ndeclared);
+		type = n < ndeclared ? declared[n] : InvalidOid;
+	}
+	return type;
+}
+
 static CallSite *
 open_site(FunctionCallInfo fcinfo, const MlState *state)
 {
@@ -63,7 +80,7 @@ open_site(FunctionCallInfo fcinfo, const MlState *state)
 	site->plain = palloc0(k * sizeof(bool));
 	site->cells = palloc0(k * sizeof(double));
 	site->place = palloc0(k * sizeof(int));
-	site->array = site->nargs == 1 && k > 1;
+	site->array = site->nargs == 1 && k > 1 && argument_type(fcinfo, first) == FLOAT8ARRAYOID;
 	for (int i = 0; i < k; i++)
 	{
 		int			target = site->spec->target_at;
@@ -84,7 +101,7 @@ open_site(FunctionCallInfo fcinfo, const MlState *state)
 	}
 	for (int i = 0; !site->array && i < site->nargs && i < k; i++)
 	{
-		Oid			type = get_fn_expr_argtype(fcinfo->flinfo, first + i);
+		Oid			type = argument_type(fcinfo, first + i);
 
 		ml_converter_init(&site->converters[i], &site->columns[site->place[i]], type, false);
 		site->plain[i] = type == FLOAT8OID;
@@ -141,11 +158,13 @@ ML_FUNCTION(ml_sql_accumulate)
 	CallSite   *site = fcinfo->flinfo->fn_extra;
 	int			first = 2;
 	int			k;
-	double		check = 0;
+	bool		finite;
 	double		u = 0;
 
 	if (!AggCheckCallContext(fcinfo, NULL))
-		elog(ERROR, "ml_accumulate called outside an aggregate");
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("this function is a part of the aggregate ml_accumulate and cannot be called alone")));
 	if (PG_ARGISNULL(0))
 	{
 		MlState    *spec;
@@ -184,7 +203,9 @@ ML_FUNCTION(ml_sql_accumulate)
 			PG_RETURN_POINTER(state);
 		}
 		cells_from_array(site, PG_GETARG_ARRAYTYPE_P(first));
-		check_cells(site, NULL);
+		finite = ml_cells_finite(site->cells, k);
+		if (!finite)
+			check_cells(site, NULL);
 	}
 	else
 	{
@@ -203,9 +224,9 @@ ML_FUNCTION(ml_sql_accumulate)
 				*cell = PG_GETARG_FLOAT8(first + i);
 			else
 				ml_convert(&site->converters[i], PG_GETARG_DATUM(first + i), false, cell);
-			check += *cell * 0.0;
 		}
-		if (isnan(check))
+		finite = ml_cells_finite(site->cells, k);
+		if (!finite)
 			check_cells(site, isnull);
 	}
 	if ((state->flags & ML_STATE_WEIGHT) && site->cells[site->spec->schema->ncells + 1] < 0)
@@ -213,7 +234,7 @@ ML_FUNCTION(ml_sql_accumulate)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("weight %g in column \"%s\" is negative",
 						site->cells[site->spec->schema->ncells + 1], site->spec->weight)));
-	PG_RETURN_POINTER(ml_state_add(site->spec, state, site->cells, u));
+	PG_RETURN_POINTER(ml_state_add(site->spec, state, site->cells, finite, u));
 }
 
 /* Combines two states; also the transition of ml_combine(state). */
@@ -224,7 +245,9 @@ ML_FUNCTION(ml_sql_state_combine)
 	MlSpec	   *spec = fcinfo->flinfo->fn_extra;
 
 	if (!AggCheckCallContext(fcinfo, NULL))
-		elog(ERROR, "ml_combine called outside an aggregate");
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("this function is a part of the aggregate ml_combine and cannot be called alone")));
 	if (PG_ARGISNULL(1))
 	{
 		if (PG_ARGISNULL(0))
@@ -305,7 +328,7 @@ ML_FUNCTION(ml_sql_spec)
 			if (strcmp(names[i], names[j]) == 0)
 				ereport(ERROR,
 						(errcode(ERRCODE_DUPLICATE_COLUMN),
-						 errmsg("column \"%s\" appears twice", names[i])));
+						 errmsg("column \"%s\" appears twice in the columns", names[i])));
 		if (strcmp(names[i], spec.target) == 0)
 		{
 			spec.target_at = i;

@@ -7,6 +7,10 @@
  * argument with that of the row before, the conversion, and the arithmetic: no
  * catalog, and no memory but what detoasting a value takes.
  *
+ * Memory: the site lives in fn_mcxt, as long as the executor's state of the
+ * query; what depends on the model in a child of it that also holds the pin in
+ * the cache, and what depends on the row type in a child of that.
+ *
  * A name is resolved once a query.  An expression of PL/pgSQL keeps its call
  * sites over the queries of a transaction, so a site looks again when the
  * catalog has changed and the snapshot is another one.

@@ -68,7 +68,9 @@ typedef struct MlSpec
 	uint32		nparts;
 	double		holdout;
 	uint64		seed;
-	uint64		hash;			/* of the state it was read from */
+	uint64		hash;			/* of the state it was read from, ... */
+	uint32		size;			/* ... its specification's bytes, ... */
+	uint64		part_doubles;	/* ... and its algorithm's state */
 } MlSpec;
 
 /* An empty state for the spec, in the current context. */
@@ -83,11 +85,23 @@ extern bool ml_state_has_spec(const MlState *state, const MlSpec *spec);
 	((int) (spec)->schema->ncells + 1 + (((spec)->flags & ML_STATE_WEIGHT) != 0) + \
 	 (((spec)->flags & ML_STATE_OFFSET) != 0))
 
+/* Whether all cells are finite; branch-free, so that it costs next to nothing. */
+static inline bool
+ml_cells_finite(const double *cells, int n)
+{
+	int			bad = 0;
+
+	for (int i = 0; i < n; i++)
+		bad |= !(cells[i] - cells[i] == 0);
+	return !bad;
+}
+
 /*
- * Adds one row.  NaN is NULL; no other value may be non-finite.  u in [0, 1) decides the part.
- * Returns the state, or a larger copy in the current context (the caller frees the old one).
+ * Adds one row.  NaN is NULL; no other value may be non-finite; `finite` says
+ * that there is neither.  u in [0, 1) decides the part.  Returns the state, or
+ * a larger copy in the current context (the caller frees the old one).
  */
-extern MlState *ml_state_add(const MlSpec *spec, MlState *state, const double *cells, double u);
+extern MlState *ml_state_add(const MlSpec *spec, MlState *state, const double *cells, bool finite, double u);
 extern void ml_state_merge(const MlSpec *spec, MlState *state, const MlState *other);
 extern void ml_state_flush(const MlSpec *spec, MlState *state);	/* buffered rows into the parts */
 

@@ -30,6 +30,7 @@ enum
 #define ARMIJO 1e-4
 #define VALUE_NOISE 1e-11		/* relative rounding error allowed in F: sums over millions of rows */
 #define SHORTEST 1e-9			/* step length below which the search gives up */
+#define NO_STEP 1e-12			/* relative step that rounding alone makes */
 #define DIVERGING_STEP 0.01		/* separated data move the predictor by about one a step */
 
 size_t
@@ -303,7 +304,8 @@ ml_newton_advance(MlDescent *m, const double *old, double *carry)
 		point[j] = base[j] + direction[j];
 
 	/* The last step is taken without looking: its error is of second order. */
-	if ((m->gradient_max <= m->gradient_tol && m->step <= m->step_tol) || m->step <= 1e-13)
+	if ((m->gradient_max <= m->gradient_tol && m->step <= m->step_tol) ||
+		m->step <= NO_STEP)
 	{
 		m->objective += carry[HEAD_SLOPE] / 2;
 		return ML_VERDICT_CONVERGED;

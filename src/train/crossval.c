@@ -62,7 +62,7 @@ collected_fold(MlTraining *t, const MlSplit *split, int fold, FoldScores *scores
 	test.inside = true;
 	train.before = t->at_order >= 0;
 	fit = ml_fit_rows(t, &train, ml_choose_params(t, &train), NULL);
-	ml_score_rows(t, &test, fit, ml_prior(t, &train), model, baseline);
+	ml_score_rows(t, &test, fit, fit->prior, model, baseline);
 	scores->nmetrics = ml_metrics_values(model, &a);
 	ml_metrics_values(baseline, &b);
 	for (int i = 0; i < scores->nmetrics; i++)

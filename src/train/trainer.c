@@ -226,7 +226,7 @@ train_collected(MlTraining *t, Outcome *o)
 		ml_progress_phase(ML_PHASE_FIT);
 		measured = quiet_fit(t, &train, o->params);
 		ml_progress_phase(ML_PHASE_SCORE);
-		ml_score_rows(t, &holdout, measured, ml_prior(t, &train), model, baseline);
+		ml_score_rows(t, &holdout, measured, measured->prior, model, baseline);
 		keep_metrics(o, model, baseline);
 		o->holdout_rows = ml_metrics_rows(model);
 		ml_metrics_free(model);
@@ -236,7 +236,7 @@ train_collected(MlTraining *t, Outcome *o)
 		o->params = ml_choose_params(t, NULL);
 	ml_progress_phase(ML_PHASE_FIT);
 	o->fit = ml_fit_rows(t, NULL, o->params, measured);
-	o->prior = ml_prior(t, NULL);
+	o->prior = o->fit->prior;
 }
 
 static bool
