@@ -172,7 +172,7 @@ ML_FUNCTION(ml_sql_accumulate)
 		if (PG_ARGISNULL(1))
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("the specification must not be NULL"),
+					 errmsg("argument \"spec\" must not be null"),
 					 errhint("It comes from ml_spec.")));
 		spec = (MlState *) PG_DETOAST_DATUM(PG_GETARG_DATUM(1));
 		state = MemoryContextAllocHuge(CurrentMemoryContext, VARSIZE(spec));
@@ -289,7 +289,7 @@ text_array(ArrayType *array, const char *what, int *n)
 		if (nulls[i])
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("%s must not contain NULL", what)));
+					 errmsg("argument \"%s\" must not contain NULL", what)));
 		out[i] = TextDatumGetCString(values[i]);
 	}
 	return out;
@@ -306,10 +306,11 @@ ML_FUNCTION(ml_sql_spec)
 	bool	   *scaled;
 	bool		listed = false;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("algorithm, columns and target must not be NULL")));
+	for (int i = 0; i < 3; i++)
+		if (PG_ARGISNULL(i))
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("argument \"%s\" must not be null", i == 0 ? "algorithm" : i == 1 ? "columns" : "target")));
 	spec.algorithm = ml_registry_find(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
 	if (!(spec.algorithm->flags & ML_SINGLE_PASS) || !(spec.algorithm->tasks & ML_REGRESSION))
 		ereport(ERROR,

@@ -551,8 +551,16 @@ ml_site_encode(MlSite *site, FunctionCallInfo fcinfo)
 void
 ml_site_predict(MlSite *site, FunctionCallInfo fcinfo)
 {
+	int			n = site->model->classes > 2 ? site->model->classes : 1;
+
 	ml_site_encode(site, fcinfo);
 	site->model->algorithm->predict(site->model->fit, site->x, site->out);
+	for (int i = 0; i < n; i++)
+		if (unlikely(!isfinite(site->out[i])))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("prediction is out of range"),
+					 errdetail("A number of the row is too large for the coefficients of the model.")));
 }
 
 char *

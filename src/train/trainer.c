@@ -67,7 +67,7 @@ ml_arg_names(FunctionCallInfo fcinfo, int n, const char *what, int *count)
 	if (ARR_NDIM(PG_GETARG_ARRAYTYPE_P(n)) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("%s must be a one-dimensional array of column names", what)));
+				 errmsg("argument \"%s\" must be a one-dimensional array", what)));
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, count);
 	names = palloc(Max(*count, 1) * sizeof(char *));
 	for (int i = 0; i < *count; i++)
@@ -75,7 +75,7 @@ ml_arg_names(FunctionCallInfo fcinfo, int n, const char *what, int *count)
 		if (nulls[i])
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("%s must not contain NULL", what)));
+					 errmsg("argument \"%s\" must not contain NULL", what)));
 		names[i] = TextDatumGetCString(values[i]);
 	}
 	return names;
@@ -87,7 +87,7 @@ ml_arg_required(FunctionCallInfo fcinfo, int n, const char *name)
 	if (PG_ARGISNULL(n))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be NULL", name)));
+				 errmsg("argument \"%s\" must not be null", name)));
 }
 
 Datum
