@@ -360,7 +360,7 @@ ML_FUNCTION(ml_sql_spec)
 				 errhint("Give a number, or use ml_train.")));
 	if (spec.algorithm->check)
 		spec.algorithm->check(spec.params, spec.task);
-	spec.params_json = ml_params_to_jsonb(ml_core_params, &core, spec.algorithm->params, spec.params);
+	spec.given = PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3);
 	for (int i = 0; i < schema.ncolumns; i++)
 		scaled[i] = core.scale != ML_SCALE_NONE;
 	if (!PG_ARGISNULL(4))
@@ -440,15 +440,19 @@ ML_FUNCTION(ml_sql_finish)
 {
 	MlState    *given = (MlState *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0));
 	MlState    *state = MemoryContextAllocHuge(CurrentMemoryContext, VARSIZE(given));
-	MlSpec	   *spec;
-	MemoryContext old = CurrentMemoryContext;
+	MlSpec	   *spec = fcinfo->flinfo->fn_extra;
 
 	memcpy(state, given, VARSIZE(given));
-	spec = ml_state_spec(state);
 	if (state->nparts != 1 || state->pass != 0 || (state->flags & ML_STATE_POSITION))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("this state is part of a training and cannot be finished alone")));
-	MemoryContextSwitchTo(old);
+	if (spec == NULL || !ml_state_has_spec(state, spec))
+	{
+		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+
+		spec = fcinfo->flinfo->fn_extra = ml_state_spec(state);
+		MemoryContextSwitchTo(old);
+	}
 	PG_RETURN_POINTER(ml_model_pack(ml_state_model(spec, state)));
 }

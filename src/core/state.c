@@ -39,6 +39,7 @@
 #define STATE_MAGIC 0x6d6c5354	/* "mlST" */
 #define STATE_FORMAT 1
 #define FIRST_CAPACITY 4
+#define GROW_ROWS 32			/* buffers double only when they have been filled so often: small groups stay small */
 #define MAX_PARTS 101
 #define PART_HEADER (offsetof(MlPart, state) / sizeof(double))
 
@@ -115,23 +116,26 @@ part_buffer(const MlState *state, int part)
 		(Size) part * state->capacity * row_doubles(state);
 }
 
-/* ---- spec ---- */
+/*
+ * ---- spec ----
+ *
+ * Written small, since each of 10,000 groups carries one: parameters as they
+ * were given, column types only as kinds.
+ */
 
 static void
 write_spec(const MlSpec *spec, MlWriter *w)
 {
 	ml_write_text(w, spec->algorithm->name);
 	ml_write_u32(w, spec->task);
-	ml_write_text(w, JsonbToCString(NULL, &spec->params_json->root, VARSIZE(spec->params_json)));
+	ml_write_text(w, spec->given ? JsonbToCString(NULL, &spec->given->root, VARSIZE(spec->given)) : NULL);
 	ml_write_u32(w, spec->schema->ncolumns);
 	for (int i = 0; i < spec->schema->ncolumns; i++)
 	{
 		ml_write_text(w, spec->schema->columns[i].name);
-		ml_write_text(w, spec->schema->columns[i].type);
 		ml_write_u8(w, spec->schema->columns[i].kind);
 	}
 	ml_write_text(w, spec->target);
-	ml_write_text(w, spec->target_type);
 	ml_write_text(w, spec->weight);
 	ml_write_text(w, spec->offset);
 	ml_write_u32(w, spec->target_at);
@@ -147,8 +151,9 @@ complete_spec(MlSpec *spec)
 	MlCoreParams core;
 
 	spec->params = palloc0(Max(spec->algorithm->params_size, 1));
-	ml_params_parse(spec->params_json, spec->algorithm->name, ml_core_params, &core,
+	ml_params_parse(spec->given, spec->algorithm->name, ml_core_params, &core,
 					spec->algorithm->params, spec->params);
+	spec->params_json = ml_params_to_jsonb(ml_core_params, &core, spec->algorithm->params, spec->params);
 	for (int i = 0; i < p; i++)
 	{
 		names[i] = spec->schema->columns[i].name;
@@ -173,10 +178,11 @@ read_spec(MlReader *r)
 	spec->algorithm = ml_registry_find(text, false);
 	spec->task = ml_read_u32(r, UINT32_MAX);
 	text = ml_read_text(r);
-	if (text == NULL || spec->task != ML_REGRESSION || (spec->task & spec->algorithm->tasks) == 0 ||
+	if (spec->task != ML_REGRESSION || (spec->task & spec->algorithm->tasks) == 0 ||
 		!(spec->algorithm->flags & ML_SINGLE_PASS))
-		ml_corrupt("state has no parameters or a task that its algorithm lacks");
-	spec->params_json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+		ml_corrupt("state has a task that its algorithm lacks");
+	if (text)
+		spec->given = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
 	schema->ncolumns = ml_read_u32(r, MaxTupleAttributeNumber);
 	schema->columns = palloc0(Max(schema->ncolumns, 1) * sizeof(MlColumn));
 	for (int i = 0; i < schema->ncolumns; i++)
@@ -184,18 +190,18 @@ read_spec(MlReader *r)
 		MlColumn   *col = &schema->columns[i];
 
 		col->name = ml_read_text(r);
-		col->type = ml_read_text(r);
+		col->type = "double precision";
 		col->kind = ml_read_u8(r);
 		col->cells = 1;
 		col->first_cell = i;
-		if (col->name == NULL || col->type == NULL ||
+		if (col->name == NULL ||
 			(col->kind != ML_NUMBER && col->kind != ML_BOOLEAN))
 			ml_corrupt("state has an impossible column");
 	}
 	schema->ncells = schema->ncolumns;
 	spec->schema = schema;
 	spec->target = ml_read_text(r);
-	spec->target_type = ml_read_text(r);
+	spec->target_type = "double precision";
 	spec->weight = ml_read_text(r);
 	spec->offset = ml_read_text(r);
 	spec->target_at = ml_read_u32(r, schema->ncolumns);
@@ -345,7 +351,7 @@ ml_state_flush(const MlSpec *spec, MlState *state)
 		flush_part(spec, state, i);
 }
 
-/* A copy with larger buffers; only called when all buffers are empty or small. */
+/* A copy with larger buffers. */
 static MlState *
 grow(MlState *state, uint32 capacity)
 {
@@ -411,9 +417,9 @@ ml_state_add(const MlSpec *spec, MlState *state, const double *cells, bool finit
 	part = ml_state_part(state, number);
 	if (part->buffered >= state->capacity)
 	{
-		if (state->capacity >= ML_TILE_ROWS)
-			flush_part(spec, state, number);
-		else
+		flush_part(spec, state, number);
+		if (state->capacity == 0 ||
+			(state->capacity < ML_TILE_ROWS && part->n >= (double) GROW_ROWS * state->capacity))
 		{
 			state = grow(state, state->capacity == 0 ? FIRST_CAPACITY : state->capacity * 2);
 			part = ml_state_part(state, number);

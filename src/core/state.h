@@ -53,7 +53,8 @@ typedef struct MlSpec
 {
 	const MlAlgorithm *algorithm;
 	void	   *params;
-	Jsonb	   *params_json;
+	Jsonb	   *given;			/* parameters as given, or NULL */
+	Jsonb	   *params_json;	/* all, defaults included */
 	uint32		task;
 	MlSchema   *schema;			/* numbers and booleans, one cell each */
 	char	   *target;

@@ -65,7 +65,7 @@ stream_spec(MlTraining *t, int folds, double holdout)
 	t->schema->ncells = t->schema->ncolumns;
 	spec->algorithm = t->algorithm;
 	spec->params = t->params;
-	spec->params_json = t->params_json;
+	spec->given = spec->params_json = t->params_json;
 	spec->task = t->task;
 	spec->schema = t->schema;
 	spec->target = t->source->columns[t->target_column].name;
