@@ -70,7 +70,9 @@ typedef struct MlSpec
 	uint32		nparts;
 	double		holdout;
 	uint64		seed;
-	uint64		hash;			/* of the state it was read from */
+	uint64		hash;			/* of the state it was read from, ... */
+	uint32		size;			/* ... its specification's bytes, ... */
+	uint64		part_doubles;	/* ... and its algorithm's state */
 } MlSpec;
 
 /* An empty state for the spec, in the current context. */
