@@ -114,7 +114,7 @@ extern MlSummary *ml_state_summary(const MlState *state, int cell);
 extern double ml_split_uniform(uint64 position, uint64 seed);
 
 /* Raises 22003 for a value that is not finite. */
-extern void ml_reject_value(const char *column, double value) pg_attribute_noreturn();
+extern void ml_reject_value(const char *column, double value) ML_NORETURN;
 
 extern MlState *ml_state_detoast(Datum value);	/* aligned and checked at input */
 
