@@ -54,6 +54,8 @@ row_class(const MlTraining *t, double y)
 
 	if (t->class_of)
 		return t->class_of[(int) y];
+	if (t->classes == 2)
+		return y == t->label_value[1];
 	while (low < high)
 	{
 		int			middle = (low + high) / 2;
@@ -337,18 +339,19 @@ static void
 copy_rows(TileReader *r, int n)
 {
 	int			p = r->enc->p;
-	const double *center = r->inverse ? r->problem->center : NULL;
+	const double *restrict center = r->inverse ? r->problem->center : NULL;
+	const double *restrict inverse = r->inverse;
 
 	for (int i = 0; i < n; i++)
 	{
-		const double *row = r->view.row[i];
-		double	   *x = r->x + (Size) i * p;
+		const double *restrict row = r->view.row[i];
+		double	   *restrict x = r->x + (Size) i * p;
 
 		if (center == NULL)
 			memcpy(x, row, p * sizeof(double));
 		else
 			for (int j = 0; j < p; j++)
-				x[j] = (row[j] - center[j]) * r->inverse[j];
+				x[j] = (row[j] - center[j]) * inverse[j];
 	}
 }
 
@@ -356,14 +359,15 @@ static void
 standardize(const TileReader *r, int n)
 {
 	int			p = r->problem->p;
-	const double *center = r->problem->center;
+	const double *restrict center = r->problem->center;
+	const double *restrict inverse = r->inverse;
 
 	for (int i = 0; i < n; i++)
 	{
-		double	   *x = r->x + (Size) i * p;
+		double	   *restrict x = r->x + (Size) i * p;
 
 		for (int j = 0; j < p; j++)
-			x[j] = (x[j] - center[j]) * r->inverse[j];
+			x[j] = (x[j] - center[j]) * inverse[j];
 	}
 }
 
@@ -640,6 +644,7 @@ ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *
 
 	fit->encoder = ml_learn_encoder(t, mask);
 	set_problem(t, fit, params);
+	fit->problem.draft = mask != NULL;
 	reader_open(&r, t, mask, fit->encoder);
 	if (t->core.categories == ML_TARGET)
 	{

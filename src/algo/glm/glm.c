@@ -772,7 +772,7 @@ glm_finish(const MlProblem *problem, double *state, MlResult *result)
 	fit.descent.unit = fit.unit;
 	fit.descent.fixed = fit.fixed;
 	fit.descent.gradient_tol = fit.params->tol * gradient_scale(&fit);
-	fit.descent.step_tol = canonical ? NEWTON_STEP_TOL : SCORING_STEP_TOL;
+	fit.descent.step_tol = problem->draft ? HUGE_VAL : canonical ? NEWTON_STEP_TOL : SCORING_STEP_TOL;
 	fit.descent.size = fit.link == ML_LINK_IDENTITY || fit.link == ML_LINK_INVERSE || fit.link == ML_LINK_SQRT ? 0 : 1;
 	fit.descent.pass = problem->pass;
 	fit.descent.confirm = fit.params->l2 == 0 && state[SUM_ROWS] <= ML_CONFIRM_ROWS;

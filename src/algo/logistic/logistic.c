@@ -874,7 +874,7 @@ logistic_finish(const MlProblem *problem, double *state, MlResult *result)
 	fit.descent.gradient = gradient;
 	fit.descent.fixed = fit.fixed;
 	fit.descent.gradient_tol = params->tol * state[SUM_WEIGHT];
-	fit.descent.step_tol = STEP_TOL;
+	fit.descent.step_tol = problem->draft ? HUGE_VAL : STEP_TOL;
 	fit.descent.size = 1;
 	fit.descent.pass = problem->pass;
 	fit.descent.confirm = !fit.penalized && state[SUM_ROWS] <= ML_CONFIRM_ROWS;
