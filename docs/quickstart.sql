@@ -9,7 +9,7 @@ FROM ml_evaluate('price', 'diamonds_new');
 
 -- Raw rows in, numbers out: in any query, and in views.
 SELECT d.carat, d.cut, d.color, d.clarity, d.price, round(ml_predict('price', d)) AS predicted
-FROM diamonds_new d LIMIT 5;
+FROM diamonds_new d WHERE carat >= 1 LIMIT 5;
 
 -- A text as target makes a classification.
 SELECT * FROM ml_train('income', 'adult', target => 'income') \gx

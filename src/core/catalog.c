@@ -743,7 +743,7 @@ version_missing(int64 version_id)
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("model version with number %lld does not exist", (long long) version_id),
-			 errdetail("It was dropped after the query was planned.")));
+			 errdetail("It was dropped, or its use revoked, after the query was planned.")));
 }
 
 void
@@ -754,7 +754,8 @@ ml_catalog_check(int64 version_id, MlPrivilege need)
 
 	AcceptInvalidationMessages();
 	if (!ml_catalog_find_version(version_id, &version) ||
-		!ml_catalog_find_id(version.model_id, GetUserId(), &model))
+		!ml_catalog_find_id(version.model_id, GetUserId(), &model) ||
+		model.level == ML_NO_PRIVILEGE)
 		version_missing(version_id);
 	ml_acl_require(&model, need);
 }

@@ -11,6 +11,7 @@
 #define PGDLLEXPORT __attribute__((visibility("default")))
 #endif
 #include "fmgr.h"
+#include "storage/shmem.h"		/* mul_size, until a minor release of each version moved it to palloc.h */
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
@@ -20,20 +21,23 @@
 #endif
 
 /*
- * expandRTE learned in 18 which of the old and new row is meant, and a Var in
- * 16 which outer joins may null it.  Macros: most files need no parser headers.
+ * A Var says from 16 on which outer joins may null it, and from 18 on whether
+ * it is of the old or new row in RETURNING, which may not be there; expandRTE
+ * asks for the latter.  Macros: most files need no parser headers.
  */
 #if PG_VERSION_NUM >= 180000
+#define ml_var_nulled(var) \
+	((var)->varnullingrels != NULL || (var)->varreturningtype != VAR_RETURNING_DEFAULT)
 #define ml_expand_rte(rte, var, dropped, names, vars) \
-	expandRTE(rte, (var)->varno, (var)->varlevelsup, (var)->varreturningtype, -1, dropped, names, vars)
+	expandRTE(rte, (var)->varno, (var)->varlevelsup, VAR_RETURNING_DEFAULT, -1, dropped, names, vars)
 #else
-#define ml_expand_rte(rte, var, dropped, names, vars) \
-	expandRTE(rte, (var)->varno, (var)->varlevelsup, -1, dropped, names, vars)
-#endif
 #if PG_VERSION_NUM >= 160000
 #define ml_var_nulled(var) ((var)->varnullingrels != NULL)
 #else
 #define ml_var_nulled(var) ((void) (var), false)
+#endif
+#define ml_expand_rte(rte, var, dropped, names, vars) \
+	expandRTE(rte, (var)->varno, (var)->varlevelsup, -1, dropped, names, vars)
 #endif
 
 #if PG_VERSION_NUM >= 160000

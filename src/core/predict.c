@@ -7,6 +7,10 @@
  * argument with that of the row before, the conversion, and the arithmetic: no
  * catalog, and no memory but what detoasting a value takes.
  *
+ * Memory: the site lives in fn_mcxt, as long as the executor's state of the
+ * query; what depends on the model in a child of it that also holds the pin in
+ * the cache, and what depends on the row type in a child of that.
+ *
  * A name is resolved once a query.  An expression of PL/pgSQL keeps its call
  * sites over the queries of a transaction, so a site looks again when the
  * catalog has changed and the snapshot is another one.
@@ -545,10 +549,24 @@ ml_site_encode(MlSite *site, FunctionCallInfo fcinfo)
 }
 
 void
+ml_check_prediction(double value)
+{
+	if (unlikely(!isfinite(value)))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("prediction is out of range"),
+				 errdetail("A number of the row is too large for the coefficients of the model.")));
+}
+
+void
 ml_site_predict(MlSite *site, FunctionCallInfo fcinfo)
 {
+	int			n = site->model->classes > 2 ? site->model->classes : 1;
+
 	ml_site_encode(site, fcinfo);
 	site->model->algorithm->predict(site->model->fit, site->x, site->out);
+	for (int i = 0; i < n; i++)
+		ml_check_prediction(site->out[i]);
 }
 
 char *
@@ -786,6 +804,8 @@ ML_FUNCTION(ml_sql_predict_interval)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("this model of algorithm \"%s\" has no prediction intervals",
 						site->model->algorithm->name)));
+	ml_check_prediction(low);
+	ml_check_prediction(high);
 	if (site->result == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);

@@ -48,6 +48,16 @@ extern void ml_source_targets(StringInfo sql, const int *columns, int n);
 typedef void (*MlRowFunction) (void *arg, TupleTableSlot *slot);
 extern void ml_stream(const char *sql, MlRowFunction row, void *arg);
 
+static inline bool
+ml_any_null(const bool *isnull, int n)
+{
+	bool		any = false;
+
+	for (int i = 0; i < n; i++)
+		any |= isnull[i];
+	return any;
+}
+
 /*
  * The single value of an aggregate query with one parameter, if the planner
  * chooses a parallel plan for it; otherwise nothing is run and false returned.

@@ -3,7 +3,7 @@
  *
  * Layout, each piece aligned to 8 bytes:
  *
- *   MlState header | spec bytes | carry | parts | summaries | buffers
+ *   MlState header | carry | parts | summaries | buffers | spec bytes
  *
  * The spec says what is learned (algorithm, parameters, columns); a state
  * without rows *is* a specification, which ml_spec returns.  Parts are disjoint
@@ -39,21 +39,16 @@
 #define STATE_MAGIC 0x6d6c5354	/* "mlST" */
 #define STATE_FORMAT 1
 #define FIRST_CAPACITY 4
+#define GROW_ROWS 32			/* buffers double only when they have been filled so often: small groups stay small */
 #define MAX_PARTS 101
 #define PART_HEADER (offsetof(MlPart, state) / sizeof(double))
 
 /* ---- layout ---- */
 
 static Size
-spec_at(void)
-{
-	return MAXALIGN(sizeof(MlState));
-}
-
-static Size
 carry_at(const MlState *state)
 {
-	return spec_at() + MAXALIGN(state->spec_size);
+	return MAXALIGN(sizeof(MlState));
 }
 
 static Size
@@ -89,10 +84,16 @@ row_doubles(const MlState *state)
 }
 
 static Size
-state_bytes(const MlState *state)
+spec_at(const MlState *state)
 {
 	return buffers_at(state) +
 		(Size) state->nparts * state->capacity * row_doubles(state) * sizeof(double);
+}
+
+static Size
+state_bytes(const MlState *state)
+{
+	return spec_at(state) + MAXALIGN(state->spec_size);
 }
 
 MlPart *
@@ -115,23 +116,26 @@ part_buffer(const MlState *state, int part)
 		(Size) part * state->capacity * row_doubles(state);
 }
 
-/* ---- spec ---- */
+/*
+ * ---- spec ----
+ *
+ * Written small, since each of 10,000 groups carries one: parameters as they
+ * were given, column types only as kinds.
+ */
 
 static void
 write_spec(const MlSpec *spec, MlWriter *w)
 {
 	ml_write_text(w, spec->algorithm->name);
 	ml_write_u32(w, spec->task);
-	ml_write_text(w, JsonbToCString(NULL, &spec->params_json->root, VARSIZE(spec->params_json)));
+	ml_write_text(w, spec->given ? JsonbToCString(NULL, &spec->given->root, VARSIZE(spec->given)) : NULL);
 	ml_write_u32(w, spec->schema->ncolumns);
 	for (int i = 0; i < spec->schema->ncolumns; i++)
 	{
 		ml_write_text(w, spec->schema->columns[i].name);
-		ml_write_text(w, spec->schema->columns[i].type);
 		ml_write_u8(w, spec->schema->columns[i].kind);
 	}
 	ml_write_text(w, spec->target);
-	ml_write_text(w, spec->target_type);
 	ml_write_text(w, spec->weight);
 	ml_write_text(w, spec->offset);
 	ml_write_u32(w, spec->target_at);
@@ -147,8 +151,9 @@ complete_spec(MlSpec *spec)
 	MlCoreParams core;
 
 	spec->params = palloc0(Max(spec->algorithm->params_size, 1));
-	ml_params_parse(spec->params_json, spec->algorithm->name, ml_core_params, &core,
+	ml_params_parse(spec->given, spec->algorithm->name, ml_core_params, &core,
 					spec->algorithm->params, spec->params);
+	spec->params_json = ml_params_to_jsonb(ml_core_params, &core, spec->algorithm->params, spec->params);
 	for (int i = 0; i < p; i++)
 	{
 		names[i] = spec->schema->columns[i].name;
@@ -173,9 +178,11 @@ read_spec(MlReader *r)
 	spec->algorithm = ml_registry_find(text, false);
 	spec->task = ml_read_u32(r, UINT32_MAX);
 	text = ml_read_text(r);
-	if (text == NULL || (spec->task & spec->algorithm->tasks) == 0)
-		ml_corrupt("state has no parameters or a task that its algorithm lacks");
-	spec->params_json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+	if (spec->task != ML_REGRESSION || (spec->task & spec->algorithm->tasks) == 0 ||
+		!(spec->algorithm->flags & ML_SINGLE_PASS))
+		ml_corrupt("state has a task that its algorithm lacks");
+	if (text)
+		spec->given = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
 	schema->ncolumns = ml_read_u32(r, MaxTupleAttributeNumber);
 	schema->columns = palloc0(Max(schema->ncolumns, 1) * sizeof(MlColumn));
 	for (int i = 0; i < schema->ncolumns; i++)
@@ -183,23 +190,25 @@ read_spec(MlReader *r)
 		MlColumn   *col = &schema->columns[i];
 
 		col->name = ml_read_text(r);
-		col->type = ml_read_text(r);
+		col->type = "double precision";
 		col->kind = ml_read_u8(r);
 		col->cells = 1;
 		col->first_cell = i;
-		if (col->name == NULL || col->type == NULL ||
+		if (col->name == NULL ||
 			(col->kind != ML_NUMBER && col->kind != ML_BOOLEAN))
 			ml_corrupt("state has an impossible column");
 	}
 	schema->ncells = schema->ncolumns;
 	spec->schema = schema;
 	spec->target = ml_read_text(r);
-	spec->target_type = ml_read_text(r);
+	spec->target_type = "double precision";
 	spec->weight = ml_read_text(r);
 	spec->offset = ml_read_text(r);
 	spec->target_at = ml_read_u32(r, schema->ncolumns);
 	if (ml_read_left(r) != 0)
 		ml_corrupt("state has bytes behind its specification");
+	if (spec->target == NULL || spec->target_type == NULL)
+		ml_corrupt("state names no target");
 	complete_spec(spec);
 	return spec;
 }
@@ -230,7 +239,7 @@ ml_spec_state(const MlSpec *spec)
 									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	*state = head;
 	SET_VARSIZE(state, state_bytes(&head));
-	memcpy((char *) state + spec_at(), w.buf.data, w.buf.len);
+	memcpy((char *) state + spec_at(state), w.buf.data, w.buf.len);
 	if (head.ncarry > 0)
 		memcpy((char *) state + carry_at(state), spec->problem.carry, head.ncarry * sizeof(double));
 	for (int i = 0; spec->algorithm->init && i < head.nparts; i++)
@@ -246,13 +255,15 @@ ml_state_spec(const MlState *state)
 	MlReader	r;
 	MlSpec	   *spec;
 
-	ml_reader_init(&r, (const char *) state + spec_at(), state->spec_size);
+	ml_reader_init(&r, (const char *) state + spec_at(state), state->spec_size);
 	spec = read_spec(&r);
 	spec->flags = state->flags;
 	spec->nparts = state->nparts;
 	spec->holdout = state->holdout;
 	spec->seed = state->seed;
 	spec->hash = state->spec_hash;
+	spec->size = state->spec_size;
+	spec->part_doubles = state->part_doubles;
 	spec->problem.pass = state->pass;
 	spec->problem.ncarry = state->ncarry;
 	if (state->ncarry > 0)
@@ -268,7 +279,9 @@ ml_state_spec(const MlState *state)
 bool
 ml_state_has_spec(const MlState *state, const MlSpec *spec)
 {
+	/* The hash stands for the bytes, but memory must be safe from who finds another text for it. */
 	return state->spec_hash == spec->hash && state->flags == spec->flags &&
+		state->spec_size == spec->size && state->part_doubles == spec->part_doubles &&
 		state->nparts == spec->nparts && state->ncells == spec->schema->ncells &&
 		state->pass == spec->problem.pass && state->ncarry == spec->problem.ncarry;
 }
@@ -338,7 +351,7 @@ ml_state_flush(const MlSpec *spec, MlState *state)
 		flush_part(spec, state, i);
 }
 
-/* A copy with larger buffers; only called when all buffers are empty or small. */
+/* A copy with larger buffers. */
 static MlState *
 grow(MlState *state, uint32 capacity)
 {
@@ -352,6 +365,7 @@ grow(MlState *state, uint32 capacity)
 	memcpy(larger, state, buffers_at(state));
 	larger->capacity = capacity;
 	SET_VARSIZE(larger, state_bytes(larger));
+	memcpy((char *) larger + spec_at(larger), (char *) state + spec_at(state), state->spec_size);
 	for (int i = 0; i < state->nparts; i++)
 	{
 		int			n = (int) ml_state_part(state, i)->buffered;
@@ -379,26 +393,23 @@ choose_part(const MlState *state, double u)
 }
 
 MlState *
-ml_state_add(const MlSpec *spec, MlState *state, const double *cells, double u)
+ml_state_add(const MlSpec *spec, MlState *state, const double *cells, bool finite, double u)
 {
 	int			k = state->ncells;
-	double		y = cells[k];
+	int			width = row_doubles(state);
 	double		w = (state->flags & ML_STATE_WEIGHT) ? cells[k + 1] : 1.0;
-	double		missing = 0;
 	int			number;
 	int			at;
 	MlPart	   *part;
 	double	   *buffer;
 
 	state->rows_read++;
-	if (isnan(y) || isnan(w) || w == 0)
+	if (w == 0 || (!finite && !ml_cells_finite(cells + k, width - k)))
 	{
 		state->rows_no_target++;
 		return state;
 	}
-	for (int i = 0; i < k; i++)
-		missing += cells[i] * 0.0;
-	if (isnan(missing))
+	if (!finite)
 	{
 		state->rows_missing++;
 		return state;
@@ -407,9 +418,9 @@ ml_state_add(const MlSpec *spec, MlState *state, const double *cells, double u)
 	part = ml_state_part(state, number);
 	if (part->buffered >= state->capacity)
 	{
-		if (state->capacity >= ML_TILE_ROWS)
-			flush_part(spec, state, number);
-		else
+		flush_part(spec, state, number);
+		if (state->capacity == 0 ||
+			(state->capacity < ML_TILE_ROWS && part->n >= (double) GROW_ROWS * state->capacity))
 		{
 			state = grow(state, state->capacity == 0 ? FIRST_CAPACITY : state->capacity * 2);
 			part = ml_state_part(state, number);
@@ -418,7 +429,7 @@ ml_state_add(const MlSpec *spec, MlState *state, const double *cells, double u)
 	at = (int) part->buffered;
 	buffer = part_buffer(state, number);
 	memcpy(buffer + (Size) at * k, cells, k * sizeof(double));
-	for (int j = k; j < row_doubles(state); j++)
+	for (int j = k; j < width; j++)
 		buffer[(Size) j * state->capacity + at] = cells[j];
 	part->buffered = at + 1;
 	return state;
@@ -471,7 +482,10 @@ ml_state_merge(const MlSpec *spec, MlState *state, const MlState *from)
 
 /* ---- the type ---- */
 
-/* Everything that reading relies on; bytes come from outside. */
+/*
+ * Everything that reading relies on; bytes come from outside.  The states of a
+ * running training (several parts, a later pass, a profile) never do.
+ */
 static void
 check_state(const MlState *state, Size size)
 {
@@ -487,13 +501,20 @@ check_state(const MlState *state, Size size)
 		state->nparts < 1 || state->nparts > MAX_PARTS || state->capacity > ML_TILE_ROWS ||
 		state->part_doubles > size || state->ncarry > size || state->flags > 0x0f ||
 		state->rows_read < 0 || state->rows_no_target < 0 || state->rows_missing < 0 ||
-		!(state->holdout >= 0 && state->holdout < 1) || state->pass > INT_MAX)
+		!(state->holdout >= 0 && state->holdout < 1))
 		ml_corrupt("state has an impossible header");
+	if (state->nparts != 1 || state->pass != 0 || state->ncarry != 0 ||
+		(state->flags & ~(ML_STATE_WEIGHT | ML_STATE_OFFSET)) != 0)
+		ml_corrupt("state is part of a training");
 	if (state_bytes(state) != size)
 		ml_corrupt("state has %zu bytes, its header needs %zu", size, state_bytes(state));
-	if (DatumGetUInt64(hash_any_extended((unsigned char *) state + spec_at(), state->spec_size, 0)) != state->spec_hash)
+	if (DatumGetUInt64(hash_any_extended((unsigned char *) state + spec_at(state), state->spec_size, 0)) != state->spec_hash)
 		ml_corrupt("state has a damaged specification");
 	spec = ml_state_spec(state);
+	if (ml_params_wants_cv(spec->algorithm->params, spec->params) ||
+		((state->flags & ML_STATE_WEIGHT) && spec->weight == NULL) ||
+		((state->flags & ML_STATE_OFFSET) && spec->offset == NULL))
+		ml_corrupt("state has an impossible specification");
 	if (spec->schema->ncells != state->ncells ||
 		spec->algorithm->state_size(&spec->problem) != state->part_doubles)
 		ml_corrupt("state does not fit its specification");
@@ -510,12 +531,9 @@ check_state(const MlState *state, Size size)
 				ml_corrupt("state has a number that is not finite");
 	}
 	for (const double *v = (const double *) ((const char *) state + buffers_at(state));
-		 (const char *) v < (const char *) state + size; v++)
+		 (const char *) v < (const char *) state + spec_at(state); v++)
 		if (!isfinite(*v))
 			ml_corrupt("state has a number that is not finite");
-	for (int c = 0; (state->flags & ML_STATE_PROFILE) && c < state->ncells; c++)
-		if (!ml_summary_valid(ml_state_summary(state, c)))
-			ml_corrupt("state has an impossible summary of column %d", c + 1);
 }
 
 MlState *

@@ -37,15 +37,16 @@ typedef struct MlState
 	uint32		ncells;			/* features; all numbers */
 	uint32		nparts;			/* 1; or part 0 the holdout, 1.. the folds */
 	uint32		capacity;		/* buffer rows a part */
-	uint64		part_doubles;	/* the algorithm's state */
-	uint64		ncarry;
-	uint64		seed;
-	uint64		pass;
-	double		holdout;		/* share of part 0 when nparts > 1 */
-	int64		rows_read;
+	uint32		part_doubles;	/* the algorithm's state */
+	uint32		ncarry;
+	uint32		pass;
+	uint32		unused;
+	int64		rows_read;		/* what every row touches ends here: 64 bytes */
 	int64		rows_no_target;	/* target NULL, or weight NULL or zero */
 	int64		rows_missing;	/* a feature NULL: not accumulated */
-	/* then: spec, carry, parts, summaries, buffers */
+	uint64		seed;
+	double		holdout;		/* share of part 0 when nparts > 1 */
+	/* then: carry, parts, summaries, buffers, spec */
 } MlState;
 
 /* What to learn, as the spec says it; the same for all states with this spec. */
@@ -53,7 +54,8 @@ typedef struct MlSpec
 {
 	const MlAlgorithm *algorithm;
 	void	   *params;
-	Jsonb	   *params_json;
+	Jsonb	   *given;			/* parameters as given, or NULL */
+	Jsonb	   *params_json;	/* all, defaults included */
 	uint32		task;
 	MlSchema   *schema;			/* numbers and booleans, one cell each */
 	char	   *target;
@@ -68,7 +70,9 @@ typedef struct MlSpec
 	uint32		nparts;
 	double		holdout;
 	uint64		seed;
-	uint64		hash;			/* of the state it was read from */
+	uint64		hash;			/* of the state it was read from, ... */
+	uint32		size;			/* ... its specification's bytes, ... */
+	uint64		part_doubles;	/* ... and its algorithm's state */
 } MlSpec;
 
 /* An empty state for the spec, in the current context. */
@@ -83,11 +87,23 @@ extern bool ml_state_has_spec(const MlState *state, const MlSpec *spec);
 	((int) (spec)->schema->ncells + 1 + (((spec)->flags & ML_STATE_WEIGHT) != 0) + \
 	 (((spec)->flags & ML_STATE_OFFSET) != 0))
 
+/* Whether all cells are finite; branch-free, so that it costs next to nothing. */
+static inline bool
+ml_cells_finite(const double *cells, int n)
+{
+	int			bad = 0;
+
+	for (int i = 0; i < n; i++)
+		bad |= !(cells[i] - cells[i] == 0);
+	return !bad;
+}
+
 /*
- * Adds one row.  NaN is NULL; no other value may be non-finite.  u in [0, 1) decides the part.
- * Returns the state, or a larger copy in the current context (the caller frees the old one).
+ * Adds one row.  NaN is NULL; no other value may be non-finite; `finite` says
+ * that there is neither.  u in [0, 1) decides the part.  Returns the state, or
+ * a larger copy in the current context (the caller frees the old one).
  */
-extern MlState *ml_state_add(const MlSpec *spec, MlState *state, const double *cells, double u);
+extern MlState *ml_state_add(const MlSpec *spec, MlState *state, const double *cells, bool finite, double u);
 extern void ml_state_merge(const MlSpec *spec, MlState *state, const MlState *other);
 extern void ml_state_flush(const MlSpec *spec, MlState *state);	/* buffered rows into the parts */
 
@@ -98,7 +114,7 @@ extern MlSummary *ml_state_summary(const MlState *state, int cell);
 extern double ml_split_uniform(uint64 position, uint64 seed);
 
 /* Raises 22003 for a value that is not finite. */
-extern void ml_reject_value(const char *column, double value) pg_attribute_noreturn();
+extern void ml_reject_value(const char *column, double value) ML_NORETURN;
 
 extern MlState *ml_state_detoast(Datum value);	/* aligned and checked at input */
 

@@ -1,7 +1,7 @@
 -- States: trainings in progress, as values that can be kept and combined.
 
 CREATE FUNCTION ml_spec(algorithm text, columns text[], target text, params jsonb DEFAULT NULL, weight text DEFAULT NULL)
-RETURNS ml_state AS 'MODULE_PATHNAME', 'ml_sql_spec' LANGUAGE C STABLE PARALLEL SAFE;
+RETURNS ml_state AS 'MODULE_PATHNAME', 'ml_sql_spec' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION ml_spec(text, text[], text, jsonb, text) IS
 'An empty state: what ml_accumulate is to learn. columns: the names of the values in the order in which ml_accumulate will get them, the target among them; the value of weight, if named, comes last. Errors: 42704 no such algorithm, 42703 target not among the columns, 22023 wrong parameter, 0A000 the algorithm reads rows more than once.';
 

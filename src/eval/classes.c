@@ -10,6 +10,7 @@
 #include "eval/metrics.h"
 
 #include "common/hashfn.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -395,6 +396,7 @@ ML_FUNCTION(ml_sql_labels_confusion)
 		const char *name = label_name(s, i, &len);
 
 		order[i] = i;
+		pg_verifymbstr(name, len, false);	/* the state may be made by hand */
 		labels[i] = PointerGetDatum(cstring_to_text_with_len(name, len));
 	}
 	qsort_arg(order, s->classes, sizeof(int), compare_names, s);

@@ -7,6 +7,7 @@
 #include <math.h>
 
 /* What scikit-learn 1.2 clips probabilities with: the spacing of doubles at 1. */
+#define MAX_WEIGHT 1e100		/* sums of squares of many stay finite */
 #define PROBABILITY_MIN DBL_EPSILON
 
 const char *
@@ -49,11 +50,11 @@ ml_check_probability(double value)
 void
 ml_check_weight(double value)
 {
-	if (unlikely(!(value >= 0) || isinf(value)))
+	if (unlikely(!(value >= 0 && value <= MAX_WEIGHT)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("value %g is out of range for a weight", value),
-				 errdetail("A weight is a finite number, zero or more.")));
+				 errdetail("A weight is a number from 0 to 1e100.")));
 }
 
 /* NaN with the reason, unless the value is a number. */
@@ -162,17 +163,19 @@ ml_log_loss_of(double probability)
 	return -log(fmin(fmax(probability, PROBABILITY_MIN), 1 - PROBABILITY_MIN));
 }
 
-void
+double
 ml_probability_add(MlSum *sums, bool actual, double probability, double weight)
 {
 	double		p = fmin(fmax(probability, PROBABILITY_MIN), 1 - PROBABILITY_MIN);
+	double		loss = -log(actual ? p : 1 - p);
 
 	if (weight == 0)
-		return;
+		return loss;
 	ml_sum_add(&sums[ML_PROB_N], 1);
 	ml_sum_add(&sums[ML_PROB_W], weight);
-	ml_sum_add(&sums[ML_PROB_LOG], weight * -log(actual ? p : 1 - p));
+	ml_sum_add(&sums[ML_PROB_LOG], weight * loss);
 	ml_sum_add_square(&sums[ML_PROB_BRIER], (actual ? 1.0 : 0.0) - probability, weight);
+	return loss;
 }
 
 double
@@ -373,7 +376,7 @@ gradient(const double *cells, int k, MlMetric metric, MlAverage average, double 
 		double		h = cells[i * k + i];
 		double		a = actual[i];
 		double		p = predicted[i];
-		double		share = average == ML_AVERAGE_BINARY ? i == 1 : 1 / classes;
+		double		share = average == ML_AVERAGE_BINARY && metric != ML_METRIC_BALANCED_ACCURACY ? i == 1 : 1 / classes;
 
 		by_hits[i] = by_actual[i] = by_predicted[i] = 0;
 		if (metric == ML_METRIC_MCC)

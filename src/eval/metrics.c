@@ -32,9 +32,9 @@ typedef struct Influence
 	MlSpread	mae;
 	MlSpread	mape;
 	MlSpread	smape;
-	MlSum		abs_ey;			/* w2 |e| |y| */
-	MlSum		yy;				/* w2 y^2 */
-	MlSum		moment[5][5];	/* w2 e^a d^b, of a + b <= 4 those that are used */
+	double		abs_ey;			/* w2 |e| |y| */
+	double		yy;				/* w2 y^2 */
+	double		moment[5][5];	/* w2 e^a d^b, of a + b <= 4 those that are used */
 } Influence;
 
 struct MlMetrics
@@ -161,21 +161,21 @@ add_influence(Influence *s, double y, double predicted, double w2, bool first)
 	ml_spread_add(&s->mae, abs_e, w2);
 	ml_spread_add(&s->mape, y == 0 ? 0 : abs_e / fabs(y), w2);
 	ml_spread_add(&s->smape, scale > 0 ? 2 * abs_e / scale : 0, w2);
-	ml_sum_add(&s->abs_ey, w2 * abs_e * fabs(y));
-	ml_sum_add(&s->yy, w2 * y * y);
-	ml_sum_add(&s->moment[0][0], w2);
-	ml_sum_add(&s->moment[0][1], w2 * d);
-	ml_sum_add(&s->moment[0][2], w2 * d2);
-	ml_sum_add(&s->moment[0][3], w2 * d2 * d);
-	ml_sum_add(&s->moment[0][4], w2 * d2 * d2);
-	ml_sum_add(&s->moment[1][0], w2 * e);
-	ml_sum_add(&s->moment[1][1], w2 * e * d);
-	ml_sum_add(&s->moment[1][2], w2 * e * d2);
-	ml_sum_add(&s->moment[2][0], w2 * e2);
-	ml_sum_add(&s->moment[2][1], w2 * e2 * d);
-	ml_sum_add(&s->moment[2][2], w2 * e2 * d2);
-	ml_sum_add(&s->moment[3][0], w2 * e2 * e);
-	ml_sum_add(&s->moment[4][0], w2 * e2 * e2);
+	s->abs_ey += w2 * abs_e * fabs(y);
+	s->yy += w2 * y * y;
+	s->moment[0][0] += w2;
+	s->moment[0][1] += w2 * d;
+	s->moment[0][2] += w2 * d2;
+	s->moment[0][3] += w2 * d2 * d;
+	s->moment[0][4] += w2 * d2 * d2;
+	s->moment[1][0] += w2 * e;
+	s->moment[1][1] += w2 * e * d;
+	s->moment[1][2] += w2 * e * d2;
+	s->moment[2][0] += w2 * e2;
+	s->moment[2][1] += w2 * e2 * d;
+	s->moment[2][2] += w2 * e2 * d2;
+	s->moment[3][0] += w2 * e2 * e;
+	s->moment[4][0] += w2 * e2 * e2;
 }
 
 static void
@@ -201,11 +201,13 @@ add_regression(MlMetrics *m, double actual, double predicted, double weight)
 static void
 add_binary(MlMetrics *m, bool actual, double p, double weight)
 {
+	double		loss;
+
 	ml_check_probability(p);
-	ml_probability_add(m->probability, actual, p, weight);
+	loss = ml_probability_add(m->probability, actual, p, weight);
 	if (m->intervals)
 	{
-		ml_spread_add(&m->log_loss, ml_log_loss_of(actual ? p : 1 - p), weight * weight);
+		ml_spread_add(&m->log_loss, loss, weight * weight);
 		ml_spread_add(&m->brier, (actual - p) * (actual - p), weight * weight);
 	}
 	ml_rank_add(m->ranks[0], p, actual, weight);
@@ -342,14 +344,11 @@ r2_variance(const MlMetrics *m, double value, bool about_mean)
 	double		c = ml_sum_value(&m->regression[ML_REG_Y]) / w - s->origin;
 	double		f = about_mean ? ml_sum_value(&m->regression[ML_REG_E]) / w : 0;
 	double		r = 1 - value;
-	double		v[5][5];
+	const double (*v)[5] = s->moment;
 	double		e4;
 	double		e2d2;
 	double		d4;
 
-	for (int i = 0; i < 5; i++)
-		for (int j = 0; j < 5; j++)
-			v[i][j] = ml_sum_value(&s->moment[i][j]);
 	e4 = v[4][0] - 4 * f * v[3][0] + 6 * f * f * v[2][0] - 4 * f * f * f * v[1][0] + f * f * f * f * v[0][0];
 	d4 = v[0][4] - 4 * c * v[0][3] + 6 * c * c * v[0][2] - 4 * c * c * c * v[0][1] + c * c * c * c * v[0][0];
 	e2d2 = (v[2][2] - 2 * c * v[2][1] + c * c * v[2][0]) -
@@ -386,8 +385,7 @@ regression_value(MlMetrics *m, MlMetric metric, MlMetricValue *v)
 	else if (metric == ML_METRIC_WAPE)
 	{
 		double		over = ml_sum_value(&m->regression[ML_REG_ABS_Y]);
-		double		sum = ml_sum_value(&s->mae.xx) - 2 * v->value * ml_sum_value(&s->abs_ey) +
-			v->value * v->value * ml_sum_value(&s->yy);
+		double		sum = s->mae.xx - 2 * v->value * s->abs_ey + v->value * v->value * s->yy;
 
 		set_interval(v, fmax(sum, 0) / (over * over) * n / (n - 1), 0, INFINITY);
 	}

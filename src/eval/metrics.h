@@ -127,7 +127,8 @@ enum
 extern void ml_regression_add(MlSum *sums, double *extremes, double actual, double predicted, double weight);
 extern double ml_regression_metric(const MlSum *sums, const double *extremes, MlMetric metric, const char **undefined);
 extern double ml_log_loss_of(double probability);
-extern void ml_probability_add(MlSum *sums, bool actual, double probability, double weight);
+/* Returns the row's log loss. */
+extern double ml_probability_add(MlSum *sums, bool actual, double probability, double weight);
 extern double ml_probability_metric(const MlSum *sums, MlMetric metric, const char **undefined);
 
 /* cells: k x k weights, row-major, actual by predicted. */
@@ -187,6 +188,6 @@ extern Datum ml_points_array(MlPoints *points);
  * (combine functions, calls by hand): always a plain, aligned copy.
  */
 extern void *ml_flat_state(FunctionCallInfo fcinfo, int arg);
-extern void ml_flat_state_damaged(void) pg_attribute_noreturn();
+extern void ml_flat_state_damaged(void) ML_NORETURN;
 
 #endif

@@ -115,27 +115,30 @@ ml_sum_centered(const MlSum *square, const MlSum *x, const MlSum *w)
 	return fmax(ml_sum_value(&d), 0.0);
 }
 
-/* For the variance of a weighted mean: sums of w^2, w^2 x and w^2 x^2. */
+/*
+ * For the variance of a weighted mean: sums of w^2, w^2 x and w^2 x^2.  Plain
+ * ones: an interval needs no more than a few digits.
+ */
 typedef struct MlSpread
 {
-	MlSum		w;
-	MlSum		x;
-	MlSum		xx;
+	double		w;
+	double		x;
+	double		xx;
 } MlSpread;
 
 static inline void
 ml_spread_add(MlSpread *s, double x, double w2)
 {
-	ml_sum_add(&s->w, w2);
-	ml_sum_add_product(&s->x, x, w2);
-	ml_sum_add_square(&s->xx, x, w2);
+	s->w += w2;
+	s->x += w2 * x;
+	s->xx += w2 * x * x;
 }
 
 /* total: the sum of w; n > 1 rows.  Without weights the usual s^2 / n. */
 static inline double
 ml_spread_variance(const MlSpread *s, double mean, double total, double n)
 {
-	double		sum = ml_sum_value(&s->xx) - 2 * mean * ml_sum_value(&s->x) + mean * mean * ml_sum_value(&s->w);
+	double		sum = s->xx - 2 * mean * s->x + mean * mean * s->w;
 
 	return fmax(sum, 0.0) / (total * total) * (n / (n - 1.0));
 }

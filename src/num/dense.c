@@ -6,6 +6,8 @@
  */
 #include "num/dense.h"
 
+#include <string.h>
+
 extern void dgemm_(const char *transa, const char *transb, const int *m, const int *n, const int *k,
 				   const double *alpha, const double *a, const int *lda, const double *b, const int *ldb,
 				   const double *beta, double *c, const int *ldc);
@@ -129,6 +131,31 @@ ml_cholesky_inverse(int n, double *l)
 		return;
 	dpotri_("L", &n, l, &n, &info);
 	mirror(n, l, false);
+}
+
+#define INVERT_AT_ONCE 400		/* columns that dpotri inverts in a few milliseconds */
+#define INVERT_BLOCK 32
+
+void
+ml_cholesky_invert(int n, const double *l, double *inverse, void (*check) (void))
+{
+	if (n <= INVERT_AT_ONCE)
+	{
+		memcpy(inverse, l, sizeof(double) * n * n);
+		ml_cholesky_inverse(n, inverse);
+		return;
+	}
+	memset(inverse, 0, sizeof(double) * n * n);
+	for (int from = 0; from < n; from += INVERT_BLOCK)
+	{
+		int			width = n - from < INVERT_BLOCK ? n - from : INVERT_BLOCK;
+		double	   *block = inverse + (size_t) from * n;
+
+		for (int j = 0; j < width; j++)
+			block[from + j + (size_t) j * n] = 1.0;
+		ml_cholesky_solve(n, width, l, block);
+		check();
+	}
 }
 
 double

@@ -24,6 +24,9 @@ extern bool ml_cholesky(int n, double *a);
 extern void ml_cholesky_solve(int n, int nrhs, const double *l, double *b);
 extern void ml_cholesky_inverse(int n, double *l);	/* in place, both triangles filled */
 
+/* The same into another matrix, with `check` called every few milliseconds. */
+extern void ml_cholesky_invert(int n, const double *l, double *inverse, void (*check) (void));
+
 extern double ml_dot(int n, const double *x, const double *y);
 extern void ml_axpy(int n, double a, const double *x, double *y);
 /* y = A x for row-major A (m x n) */

@@ -254,8 +254,8 @@ column_sd(const MlMoments *m, int j, bool *cancelled)
 
 	if (!(var > noise * noise) || var < 1e-14 * square)
 	{
-		/* all variance cancelled: constant, or unreadable from here when the mean is off the shift */
-		if (square > noise * noise)
+		/* constant, beside a shift that is off by the rounding of a mean; otherwise all variance cancelled */
+		if (square > noise * noise * ML_TILE_ROWS * ML_TILE_ROWS)
 			*cancelled = true;
 		return 0.0;
 	}
@@ -332,7 +332,7 @@ ml_cross_fill(const MlProblem *problem, const double *state, bool intercept, con
 			a[i] = intercept && (c->sd[i] == 0.0 || c->sd[j] == 0.0) ? 0.0 : v / (c->scale[i] * c->scale[j]);
 		}
 		if (intercept)
-			c->b[j] = c->sd[j] == 0.0 ? 0.0 : centered_product(&m, j + 1, y) / c->scale[j];
+			c->b[j] = c->sd[j] == 0.0 || c->y_sd == 0.0 ? 0.0 : centered_product(&m, j + 1, y) / c->scale[j];
 		else
 			c->b[j] = raw_product(&m, j + 1, y) / c->scale[j];
 	}

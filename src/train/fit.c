@@ -18,8 +18,8 @@
 #include "core/state.h"
 #include "eval/metrics.h"
 
-#define EXACT_SPLIT_ROWS (1024 * 1024)	/* split numbers kept in memory to cut classes exactly: 8 MB */
-#define SAMPLE_ROWS 32768		/* a first fit on so many rows saves passes over all of them */
+#define EXACT_SPLIT_ROWS (128 * 1024)	/* classes smaller than their share of this are cut exactly */
+#define FOLD_SALT 0x5f01d	/* inner folds; repeats of ml_cv are small numbers */
 #define CV_FOLDS 10				/* when a penalty is "cv" */
 #define GRID_FOLDS 5
 #define GRID_SIZE 13			/* l1, l2 = 1e-4 ... 1e4 for algorithms without a path of their own */
@@ -29,7 +29,21 @@
 void
 ml_rows_start(MlTraining *t)
 {
-	ml_dataset_rewind(t->rows);
+	t->reading = t->rows;
+	ml_dataset_rewind(t->reading);
+}
+
+/* Another uniform number of the row, independent of the one it is split by. */
+static double
+second_uniform(double u, uint64 salt)
+{
+	return ml_split_uniform((uint64) (u * 0x1p53), salt);
+}
+
+int
+ml_row_fold(double u, int folds)
+{
+	return (int) (second_uniform(u, FOLD_SALT) * folds);
 }
 
 static int
@@ -74,7 +88,7 @@ split_key(const MlTraining *t, const double *row, int at_u, int at_order)
 {
 	if (at_order >= 0)
 		return row[at_order];
-	return t->repeat == 0 ? row[at_u] : ml_split_uniform((uint64) (row[at_u] * 0x1p53), t->repeat);
+	return t->repeat == 0 ? row[at_u] : second_uniform(row[at_u], t->repeat);
 }
 
 /* The part a row belongs to. */
@@ -100,9 +114,7 @@ passes(const MlTraining *t, const MlMask *mask, const double *row, int at_y, int
 		return true;
 	if (mask->folds > 0)
 	{
-		double		u = row[at_u];
-
-		if (((int) (fmod(u * 65521.0, 1.0) * mask->folds) == mask->fold) != mask->fold_inside)
+		if ((ml_row_fold(row[at_u], mask->folds) == mask->fold) != mask->fold_inside)
 			return false;
 	}
 	if (mask->split == NULL)
@@ -113,8 +125,18 @@ passes(const MlTraining *t, const MlMask *mask, const double *row, int at_y, int
 	return (part == mask->part) == mask->inside;
 }
 
+/* Whether impute = drop leaves the row out. */
+static bool
+has_missing(const MlTraining *t, const double *stored)
+{
+	for (int j = 0; j < t->schema->ncells; j++)
+		if (isnan(stored[t->stored[j]]))
+			return true;
+	return false;
+}
+
 int
-ml_rows_next(MlTraining *t, const MlMask *mask, double *block)
+ml_rows_next(MlTraining *t, const MlMask *mask, MlRowView *view)
 {
 	const double *rows;
 	int			got;
@@ -123,32 +145,29 @@ ml_rows_next(MlTraining *t, const MlMask *mask, double *block)
 	int			at_order = t->at_order >= 0 ? t->at_order + shift : -1;
 	bool		drop = t->core.impute == ML_IMPUTE_DROP;
 
-	while ((got = ml_dataset_next(t->rows, &rows)) > 0)
+	if (shift != 0 && view->remapped == NULL)
+		view->remapped = ml_alloc((size_t) ML_TILE_ROWS * t->width, sizeof(double));
+	while ((got = ml_dataset_next(t->reading, &rows)) > 0)
 	{
 		int			n = 0;
 
 		for (int i = 0; i < got; i++)
 		{
-			const double *from = rows + (Size) i * t->stored_width;
-			double	   *to = block + (Size) n * t->width;
+			const double *row = rows + (Size) i * t->stored_width;
 
-			if (!passes(t, mask, from, at_y, t->at_u + shift, at_order))
+			if (mask && !passes(t, mask, row, at_y, t->at_u + shift, at_order))
 				continue;
-			if (shift == 0)
-				memcpy(to, from, t->width * sizeof(double));
-			else
-				for (int j = 0; j < t->width; j++)
-					to[j] = from[t->stored[j]];
-			if (drop)
+			if (drop && has_missing(t, row))
+				continue;
+			if (shift != 0)
 			{
-				bool		missing = false;
+				double	   *to = view->remapped + (Size) n * t->width;
 
-				for (int j = 0; j < t->schema->ncells; j++)
-					missing |= isnan(to[j]);
-				if (missing)
-					continue;
+				for (int j = 0; j < t->width; j++)
+					to[j] = row[t->stored[j]];
+				row = to;
 			}
-			n++;
+			view->row[n++] = row;
 		}
 		if (n > 0)
 			return n;
@@ -199,9 +218,10 @@ ml_training_split(MlTraining *t, int nparts, const double *shares)
 	int			strata = t->classes > 0 && t->at_order < 0 && t->split_column < 0 ? t->classes : 1;
 	int			blocks = t->classes > 0 && t->at_order < 0 ? t->classes : 1;
 	Size		limit = t->at_order >= 0 ? SIZE_MAX : EXACT_SPLIT_ROWS / strata;
-	double	   *block;
+	MlRowView	view = {{0}};
 	double	  **keys = palloc0(strata * sizeof(double *));
 	Size	   *n = palloc0(strata * sizeof(Size));
+	bool		exact = false;
 	int			got;
 
 	split->nparts = nparts;
@@ -211,14 +231,16 @@ ml_training_split(MlTraining *t, int nparts, const double *shares)
 		Size		rows = strata > 1 ? (Size) t->class_rows[s] : (Size) t->rows_used + t->rows_missing;
 
 		if (rows <= limit)
+		{
 			keys[s] = ml_alloc(Max(rows, 1), sizeof(double));
+			exact = true;
+		}
 	}
-	block = palloc(ML_TILE_ROWS * t->width * sizeof(double));
 	ml_rows_start(t);
-	while ((got = ml_rows_next(t, NULL, block)) > 0)
+	while (exact && (got = ml_rows_next(t, NULL, &view)) > 0)
 		for (int i = 0; i < got; i++)
 		{
-			const double *row = block + (Size) i * t->width;
+			const double *row = view.row[i];
 			int			s = strata > 1 ? (int) ml_row_target(t, row) : 0;
 
 			if (keys[s])
@@ -241,7 +263,6 @@ ml_training_split(MlTraining *t, int nparts, const double *shares)
 	}
 	for (int b = 1; b < blocks && strata == 1; b++)
 		memcpy(split->bound + (Size) b * nparts, split->bound, nparts * sizeof(double));
-	pfree(block);
 	return split;
 }
 
@@ -255,13 +276,30 @@ typedef struct TileReader
 	const MlEncoder *enc;
 	const MlOutOfFold *oof;
 	const MlProblem *problem;	/* NULL: unscaled */
-	double	   *block;
+	MlRowView	view;			/* rows of the tile */
+	double	   *block;			/* their cells, one behind the other */
+	bool		plain;			/* the encoded columns are the cells */
 	double	   *x;
 	double	   *y;
 	double	   *w;
 	double	   *offset;
-	double		sample;			/* share of rows taken; 1: all */
+	double	   *inverse;		/* 1 / scale */
 } TileReader;
+
+/* Whether encoded columns are the stored numbers, so that their summaries can be used. */
+static bool
+plain_numbers(const MlTraining *t, const MlEncoder *enc)
+{
+	if (enc->p != t->schema->ncells || t->core.scale == ML_SCALE_MINMAX || t->core.scale == ML_SCALE_ROBUST)
+		return false;
+	for (int i = 0; i < t->schema->ncolumns; i++)
+		if (enc->columns[i].code != ML_CODE_NUMBER)
+			return false;
+	for (int c = 0; c < t->schema->ncells; c++)
+		if (t->summaries[c].nulls > 0)
+			return false;
+	return true;
+}
 
 static void
 reader_open(TileReader *r, MlTraining *t, const MlMask *mask, const MlEncoder *enc)
@@ -270,94 +308,125 @@ reader_open(TileReader *r, MlTraining *t, const MlMask *mask, const MlEncoder *e
 	r->t = t;
 	r->mask = mask;
 	r->enc = enc;
-	r->sample = 1;
-	r->block = ml_alloc((size_t) ML_TILE_ROWS * t->width, sizeof(double));
+	r->plain = plain_numbers(t, enc);
+	if (!r->plain)
+		r->block = ml_alloc((size_t) ML_TILE_ROWS * Max(t->schema->ncells, 1), sizeof(double));
 	r->x = ml_alloc((size_t) ML_TILE_ROWS * Max(enc->p, 1), sizeof(double));
 	r->y = palloc(ML_TILE_ROWS * sizeof(double));
 	r->w = palloc(ML_TILE_ROWS * sizeof(double));
 	r->offset = palloc(ML_TILE_ROWS * sizeof(double));
 }
 
+/* Cells into encoded columns; an error names the first row that the policy forbids. */
 static void
-encode_rows(const MlEncoder *enc, const double *rows, int width, int n, double *x)
+encode_rows(TileReader *r, int n)
 {
-	if (ml_encode(enc, rows, width, n, x))
+	int			ncells = r->t->schema->ncells;
+
+	for (int i = 0; i < n; i++)
+		memcpy(r->block + (Size) i * ncells, r->view.row[i], ncells * sizeof(double));
+	if (ml_encode(r->enc, r->block, ncells, n, r->x))
 		return;
 	for (int i = 0; i < n; i++)
-		if (!ml_encode(enc, rows + (Size) i * width, width, 1, x))
-			ml_encode_error(enc, rows + (Size) i * width);
+		if (!ml_encode(r->enc, r->view.row[i], ncells, 1, r->x))
+			ml_encode_error(r->enc, r->view.row[i]);
 }
 
+/* Numbers that need no encoding, standardized on the way when wanted. */
 static void
-standardize(const MlProblem *problem, double *x, int n)
+copy_rows(TileReader *r, int n)
 {
-	int			p = problem->p;
-	const double *center = problem->center;
-	const double *scale = problem->scale;
-
-	for (int i = 0; i < n; i++)
-		for (int j = 0; j < p; j++)
-			x[(Size) i * p + j] = (x[(Size) i * p + j] - center[j]) / scale[j];
-}
-
-/* Rows that stay when a sample is drawn: by another digit of the split number. */
-static int
-thin(TileReader *r, int n)
-{
-	MlTraining *t = r->t;
-	int			kept = 0;
+	int			p = r->enc->p;
+	const double *center = r->inverse ? r->problem->center : NULL;
 
 	for (int i = 0; i < n; i++)
 	{
-		double	   *row = r->block + (Size) i * t->width;
+		const double *row = r->view.row[i];
+		double	   *x = r->x + (Size) i * p;
 
-		if (fmod(row[t->at_u] * 1048573.0, 1.0) >= r->sample)
-			continue;
-		if (kept != i)
-			memcpy(r->block + (Size) kept * t->width, row, t->width * sizeof(double));
-		kept++;
+		if (center == NULL)
+			memcpy(x, row, p * sizeof(double));
+		else
+			for (int j = 0; j < p; j++)
+				x[j] = (row[j] - center[j]) * r->inverse[j];
 	}
-	return kept;
+}
+
+static void
+standardize(const TileReader *r, int n)
+{
+	int			p = r->problem->p;
+	const double *center = r->problem->center;
+
+	for (int i = 0; i < n; i++)
+	{
+		double	   *x = r->x + (Size) i * p;
+
+		for (int j = 0; j < p; j++)
+			x[j] = (x[j] - center[j]) * r->inverse[j];
+	}
 }
 
 static bool
 reader_next(TileReader *r, MlTile *tile)
 {
 	MlTraining *t = r->t;
-	int			n;
+	int			n = ml_rows_next(t, r->mask, &r->view);
+	bool		weighted = t->at_w >= 0 || t->class_weight;
 
-	do
-	{
-		n = ml_rows_next(t, r->mask, r->block);
-		if (n == 0)
-			return false;
-		if (r->sample < 1)
-			n = thin(r, n);
-	} while (n == 0);
-	encode_rows(r->enc, r->block, t->width, n, r->x);
+	if (n == 0)
+		return false;
+	if (r->plain)
+		copy_rows(r, n);
+	else
+		encode_rows(r, n);
 	for (int i = 0; i < n; i++)
 	{
-		const double *row = r->block + (Size) i * t->width;
+		const double *row = r->view.row[i];
 
 		r->y[i] = ml_row_target(t, row);
-		if (t->at_w >= 0 || t->class_weight)
+		if (weighted)
 			r->w[i] = ml_row_weight(t, row);
 		if (t->at_offset >= 0)
 			r->offset[i] = row[t->at_offset];
 		if (r->oof)
 			ml_out_of_fold_row(t, r->enc, r->oof, row, r->x + (Size) i * r->enc->p);
 	}
-	if (r->problem && r->problem->center)
-		standardize(r->problem, r->x, n);
+	if (r->inverse && !r->plain)
+		standardize(r, n);
 	tile->n = n;
 	tile->x = r->x;
 	tile->y = r->y;
-	tile->w = t->at_w >= 0 || t->class_weight ? r->w : NULL;
+	tile->w = weighted ? r->w : NULL;
 	tile->offset = t->at_offset >= 0 ? r->offset : NULL;
 	return true;
 }
 
-/* Mean and population standard deviation of each encoded column (1 when constant). */
+static void
+check_scale(const MlEncoder *enc, int j, double center, double variance)
+{
+	if (!isfinite(center) || !isfinite(variance))
+		ml_fail_data("values of column \"%s\" are too large to be standardized", enc->names[j]);
+}
+
+/* From the summaries of all rows: good enough to condition a problem without penalty. */
+static void
+scales_from_summaries(const MlTraining *t, const MlEncoder *enc, double *center, double *scale)
+{
+	for (int j = 0; j < enc->p; j++)
+	{
+		double		variance = ml_summary_variance(&t->summaries[j], true);
+
+		check_scale(enc, j, t->summaries[j].mean, variance);
+		center[j] = t->summaries[j].mean;
+		scale[j] = variance > 0 ? sqrt(variance) : 1;
+	}
+}
+
+/*
+ * Mean and population standard deviation of each encoded column (1 when constant), in one pass.
+ * A weight counts as so many rows; the weight of a class is no property of the columns.
+ */
 static void
 learn_scales(TileReader *r, double *center, double *scale)
 {
@@ -374,24 +443,27 @@ learn_scales(TileReader *r, double *center, double *scale)
 		if (n == 0)
 			memcpy(shift, tile.x, p * sizeof(double));
 		for (int i = 0; i < tile.n; i++)
+		{
+			double		w = r->t->at_w >= 0 ? r->view.row[i][r->t->at_w] : 1;
+
 			for (int j = 0; j < p; j++)
 			{
 				double		d = tile.x[(Size) i * p + j] - shift[j];
 
-				s1[j] += d;
-				s2[j] += d * d;
+				s1[j] += w * d;
+				s2[j] += w * d * d;
 			}
-		n += tile.n;
+			n += w;
+		}
 	}
 	for (int j = 0; j < p && n > 0; j++)
 	{
 		double		mean = s1[j] / n;
 		double		variance = s2[j] / n - mean * mean;
 
+		check_scale(r->enc, j, shift[j] + mean, variance);
 		center[j] = shift[j] + mean;
 		scale[j] = variance > 0 && s2[j] / n * 1e-14 < variance ? sqrt(variance) : 1;
-		if (!isfinite(center[j]) || !isfinite(variance))
-			ml_fail_data("values of column \"%s\" are too large to be standardized", r->enc->names[j]);
 	}
 	pfree(shift);
 	pfree(s1);
@@ -414,37 +486,91 @@ set_problem(MlTraining *t, MlFit *fit, const void *params)
 	fit->problem.params = params;
 }
 
-/* Runs passes until the algorithm is done. */
+/* The dummy's prediction, from a tile: mean, or class shares (sums until the end of the pass). */
 static void
-run_passes(TileReader *r, MlFit *fit, double *carry, size_t ncarry)
+prior_add(const TileReader *r, MlFit *fit, const MlTile *tile)
+{
+	const MlTraining *t = r->t;
+
+	for (int i = 0; i < tile->n; i++)
+	{
+		double		w = t->at_w >= 0 ? r->view.row[i][t->at_w] : 1;
+
+		fit->prior_weight += w;
+		if (t->classes > 0)
+			fit->prior[(int) tile->y[i]] += w;
+		else
+			fit->prior[0] += (tile->y[i] - fit->prior[0]) * w / fit->prior_weight;
+	}
+}
+
+static void
+prior_finish(const MlTraining *t, MlFit *fit)
+{
+	for (int k = 0; k < t->classes; k++)
+		fit->prior[k] /= fit->prior_weight;
+	if (t->classes == 2)
+		fit->prior[0] = fit->prior[1];
+}
+
+/*
+ * Runs passes over `from` until the algorithm is done.  A pass has a context of its
+ * own, which goes when nothing of it is needed any more: many passes must not add up.
+ */
+static void
+run_passes(TileReader *r, MlDataset *from, MlFit *fit, double *carry, size_t ncarry)
 {
 	const MlAlgorithm *algorithm = r->t->algorithm;
 	MlProblem  *problem = &fit->problem;
+	MemoryContext old = CurrentMemoryContext;
+	MemoryContext carry_cxt = NULL;
 	MlResult	result;
 	MlStep		step;
 
 	problem->pass = 0;
 	problem->carry = carry;
 	problem->ncarry = ncarry;
+	fit->prior = palloc0(Max(r->t->classes, 1) * sizeof(double));
+	fit->prior_weight = 0;
 	do
 	{
-		double	   *state = ml_alloc(algorithm->state_size(problem), sizeof(double));
+		MemoryContext pass_cxt = AllocSetContextCreate(old, "ml_ext pass", ALLOCSET_DEFAULT_SIZES);
+		double	   *state;
 		MlTile		tile;
 
+		MemoryContextSwitchTo(pass_cxt);
+		state = ml_alloc(algorithm->state_size(problem), sizeof(double));
 		if (algorithm->init)
 			algorithm->init(problem, state);
-		ml_rows_start(r->t);
+		MemoryContextSwitchTo(old);
+		r->t->reading = from;
+		ml_dataset_rewind(from);
 		while (reader_next(r, &tile))
+		{
 			algorithm->accumulate(problem, state, &tile);
+			if (problem->pass == 0)
+				prior_add(r, fit, &tile);
+		}
 		memset(&result, 0, sizeof(result));
 		result.objective = get_float8_nan();
+		MemoryContextSwitchTo(pass_cxt);
 		step = algorithm->finish(problem, state, &result);
 		pfree(state);
+		MemoryContextSwitchTo(old);
+		if (step == ML_AGAIN && result.carry == problem->carry)
+			MemoryContextDelete(pass_cxt);	/* an algorithm may keep its carry in place */
+		else if (step == ML_AGAIN)
+		{
+			if (carry_cxt)
+				MemoryContextDelete(carry_cxt);
+			carry_cxt = pass_cxt;
+		}
 		problem->pass++;
 		problem->carry = result.carry;
 		problem->ncarry = result.ncarry;
 		ml_progress_iteration(problem->pass, result.objective);
 	} while (step == ML_AGAIN);
+	prior_finish(r->t, fit);
 	fit->model = result.model;
 	fit->carry = result.carry;
 	fit->ncarry = result.ncarry;
@@ -458,28 +584,50 @@ static void
 warm_start(TileReader *r, MlFit *fit, double **carry, size_t *ncarry)
 {
 	MlWarnings	quiet = {CurrentMemoryContext, NIL, true};
-	MlWarnings *before;
 	MlFit		sample = *fit;
+	const MlMask *mask = r->mask;
 
-	if (!(r->t->algorithm->flags & ML_WARM_START) || r->t->rows_used < 4 * SAMPLE_ROWS)
+	if (!(r->t->algorithm->flags & ML_WARM_START) || r->t->sample == NULL ||
+		ml_dataset_rows(r->t->sample) > r->t->rows_used / 4)
 		return;
-	before = ml_warnings_to(&quiet);
-	r->sample = (double) SAMPLE_ROWS / r->t->rows_used;
+	ml_warnings_push(&quiet);
+	r->mask = NULL;				/* only where to start is taken from these rows */
 	PG_TRY();
 	{
-		run_passes(r, &sample, NULL, 0);
+		run_passes(r, r->t->sample, &sample, NULL, 0);
 	}
 	PG_FINALLY();
 	{
-		ml_warnings_to(before);
+		ml_warnings_pop(&quiet);
 	}
 	PG_END_TRY();
-	r->sample = 1;
+	r->mask = mask;
 	if (sample.converged && quiet.messages == NIL)
 	{
 		*carry = sample.carry;
 		*ncarry = sample.ncarry;
 	}
+}
+
+static void
+set_scales(TileReader *r, MlFit *fit, const void *params)
+{
+	MlTraining *t = r->t;
+	int			p = Max(fit->encoder->p, 1);
+	double	   *center = palloc0(p * sizeof(double));
+	double	   *scale = palloc0(p * sizeof(double));
+
+	if (((r->mask == NULL && t->at_w < 0) || !ml_params_penalized(t->algorithm->params, params)) &&
+		plain_numbers(t, fit->encoder))
+		scales_from_summaries(t, fit->encoder, center, scale);
+	else
+		learn_scales(r, center, scale);
+	r->inverse = palloc(p * sizeof(double));
+	for (int j = 0; j < fit->encoder->p; j++)
+		r->inverse[j] = 1 / scale[j];
+	fit->problem.center = center;
+	fit->problem.scale = scale;
+	r->problem = &fit->problem;
 }
 
 MlFit *
@@ -501,15 +649,7 @@ ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *
 		r.oof = ml_learn_out_of_fold(t, mask, fit->encoder);
 	}
 	if (t->algorithm->flags & ML_STANDARDIZED)
-	{
-		double	   *center = palloc0(Max(fit->encoder->p, 1) * sizeof(double));
-		double	   *scale = palloc0(Max(fit->encoder->p, 1) * sizeof(double));
-
-		learn_scales(&r, center, scale);
-		fit->problem.center = center;
-		fit->problem.scale = scale;
-	}
-	r.problem = &fit->problem;
+		set_scales(&r, fit, params);
 	if (start && start->carry && start->problem.p == fit->problem.p && start->converged)
 	{
 		carry = start->carry;
@@ -517,7 +657,7 @@ ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *
 	}
 	else
 		warm_start(&r, fit, &carry, &ncarry);
-	run_passes(&r, fit, carry, ncarry);
+	run_passes(&r, t->rows, fit, carry, ncarry);
 	return fit;
 }
 
@@ -619,7 +759,6 @@ choose_from_grid(MlTraining *t, const MlMask *mask)
 	double		best = 0;
 	double		best_loss = get_float8_infinity();
 	MlWarnings	quiet = {CurrentMemoryContext, NIL, true};
-	MlWarnings *before;
 
 	memcpy(params, t->params, t->algorithm->params_size);
 	for (const MlParam *p = t->algorithm->params; p->name; p++)
@@ -629,7 +768,7 @@ choose_from_grid(MlTraining *t, const MlMask *mask)
 				ml_fail_param("only one penalty can be chosen by cross-validation at a time");
 			penalty = (double *) (params + p->offset);
 		}
-	before = ml_warnings_to(&quiet);
+	ml_warnings_push(&quiet);
 	PG_TRY();
 	{
 		for (int i = 0; i < GRID_SIZE; i++)
@@ -647,7 +786,7 @@ choose_from_grid(MlTraining *t, const MlMask *mask)
 	}
 	PG_FINALLY();
 	{
-		ml_warnings_to(before);
+		ml_warnings_pop(&quiet);
 	}
 	PG_END_TRY();
 	*penalty = best;
@@ -667,36 +806,6 @@ ml_choose_params(MlTraining *t, const MlMask *mask)
 
 /* ---- scoring ---- */
 
-double *
-ml_prior(MlTraining *t, const MlMask *mask)
-{
-	double	   *share = palloc0(Max(t->classes, 1) * sizeof(double));
-	double	   *block = palloc(ML_TILE_ROWS * t->width * sizeof(double));
-	double		total = 0;
-	int			n;
-
-	ml_rows_start(t);
-	while ((n = ml_rows_next(t, mask, block)) > 0)
-		for (int i = 0; i < n; i++)
-		{
-			const double *row = block + (Size) i * t->width;
-			double		w = t->at_w >= 0 ? row[t->at_w] : 1;
-			double		y = ml_row_target(t, row);
-
-			total += w;
-			if (t->classes > 0)
-				share[(int) y] += w;
-			else
-				share[0] += (y - share[0]) * w / total;
-		}
-	for (int k = 0; k < t->classes; k++)
-		share[k] /= total;
-	if (t->classes == 2)
-		share[0] = share[1];
-	pfree(block);
-	return share;
-}
-
 void
 ml_score_rows(MlTraining *t, const MlMask *mask, const MlFit *fit, const double *dummy,
 			  MlMetrics *model, MlMetrics *baseline)
@@ -710,7 +819,7 @@ ml_score_rows(MlTraining *t, const MlMask *mask, const MlFit *fit, const double 
 	while (reader_next(&r, &tile))
 		for (int i = 0; i < tile.n; i++)
 		{
-			const double *row = r.block + (Size) i * t->width;
+			const double *row = r.view.row[i];
 			double		w = t->at_w >= 0 ? row[t->at_w] : 1;
 
 			t->algorithm->predict(fit->model, tile.x + (Size) i * fit->encoder->p, out);

@@ -64,16 +64,16 @@ typedef struct Selection
 static void
 select_pass(MlTraining *t, const MlMask *mask, Selection *s, int ns, int round)
 {
-	double	   *block = palloc(ML_TILE_ROWS * t->width * sizeof(double));
+	MlRowView	view = {{0}};
 	int			shift = 48 - 16 * round;
 	int			n;
 
 	ml_rows_start(t);
-	while ((n = ml_rows_next(t, mask, block)) > 0)
+	while ((n = ml_rows_next(t, mask, &view)) > 0)
 		for (int j = 0; j < ns; j++)
 			for (int i = 0; i < n; i++)
 			{
-				double		v = block[(Size) i * t->width + s[j].cell];
+				double		v = view.row[i][s[j].cell];
 				uint64		key;
 
 				if (isnan(v))
@@ -82,7 +82,6 @@ select_pass(MlTraining *t, const MlMask *mask, Selection *s, int ns, int round)
 				if (round == 0 || (key >> (shift + 16)) == s[j].prefix)
 					s[j].count[(key >> shift) & 0xffff]++;
 			}
-	pfree(block);
 }
 
 static void
@@ -114,21 +113,20 @@ select_digit(Selection *s, int round, double q)
 static void
 select_next(MlTraining *t, const MlMask *mask, Selection *s, int ns)
 {
-	double	   *block = palloc(ML_TILE_ROWS * t->width * sizeof(double));
+	MlRowView	view = {{0}};
 	int			n;
 
 	ml_rows_start(t);
-	while ((n = ml_rows_next(t, mask, block)) > 0)
+	while ((n = ml_rows_next(t, mask, &view)) > 0)
 		for (int j = 0; j < ns; j++)
 			for (int i = 0; i < n; i++)
 			{
-				double		v = block[(Size) i * t->width + s[j].cell];
+				double		v = view.row[i][s[j].cell];
 				uint64		key = isnan(v) ? 0 : sort_key(v);
 
 				if (key > s[j].prefix && key < s[j].next)
 					s[j].next = key;
 			}
-	pfree(block);
 }
 
 /* Quantiles q (linear interpolation between order statistics, R's type 7) of several cells. */
@@ -210,15 +208,15 @@ static CellStats *
 cell_stats(MlTraining *t, const MlMask *mask)
 {
 	CellStats  *stats = palloc0(Max(t->schema->ncells, 1) * sizeof(CellStats));
-	double	   *block = palloc(ML_TILE_ROWS * t->width * sizeof(double));
+	MlRowView	view = {{0}};
 	int			n;
 
 	ml_rows_start(t);
-	while ((n = ml_rows_next(t, mask, block)) > 0)
+	while ((n = ml_rows_next(t, mask, &view)) > 0)
 		for (int i = 0; i < n; i++)
 			for (int c = 0; c < t->schema->ncells; c++)
 			{
-				double		v = block[(Size) i * t->width + c];
+				double		v = view.row[i][c];
 				CellStats  *s = &stats[c];
 
 				if (isnan(v))
@@ -228,7 +226,6 @@ cell_stats(MlTraining *t, const MlMask *mask)
 				s->n += 1;
 				s->mean += (v - s->mean) / s->n;
 			}
-	pfree(block);
 	return stats;
 }
 
@@ -289,7 +286,7 @@ static LevelStats *
 level_stats(MlTraining *t, const MlMask *mask, int nfolds)
 {
 	LevelStats *stats = palloc0(Max(t->schema->ncolumns, 1) * sizeof(LevelStats));
-	double	   *block = palloc(ML_TILE_ROWS * t->width * sizeof(double));
+	MlRowView	view = {{0}};
 	int			n;
 
 	for (int i = 0; i < t->schema->ncolumns; i++)
@@ -302,7 +299,7 @@ level_stats(MlTraining *t, const MlMask *mask, int nfolds)
 			stats[i].wy = ml_alloc((size_t) levels * (nfolds + 1), sizeof(double));
 		}
 	ml_rows_start(t);
-	while ((n = ml_rows_next(t, mask, block)) > 0)
+	while ((n = ml_rows_next(t, mask, &view)) > 0)
 		for (int c = 0; c < t->schema->ncolumns; c++)
 		{
 			int			levels;
@@ -312,7 +309,7 @@ level_stats(MlTraining *t, const MlMask *mask, int nfolds)
 			levels = ml_dict_size(t->schema->columns[c].dict) + 1;
 			for (int i = 0; i < n; i++)
 			{
-				const double *row = block + (Size) i * t->width;
+				const double *row = view.row[i];
 				double		code = row[t->schema->columns[c].first_cell];
 				int			level = isnan(code) ? levels - 1 : (int) code;
 
@@ -323,7 +320,7 @@ level_stats(MlTraining *t, const MlMask *mask, int nfolds)
 				{
 					double		w = ml_row_weight(t, row);
 					double		y = ml_row_target(t, row);
-					int			fold = (int) (fmod(row[t->at_u] * 8191.0, 1.0) * nfolds);
+					int			fold = ml_row_fold(row[t->at_u], nfolds);
 					Size		at = (Size) fold * levels + level;
 
 					stats[c].w[at] += w;
@@ -333,7 +330,6 @@ level_stats(MlTraining *t, const MlMask *mask, int nfolds)
 				}
 			}
 		}
-	pfree(block);
 	return stats;
 }
 
@@ -676,7 +672,7 @@ void
 ml_out_of_fold_row(const MlTraining *t, const MlEncoder *enc, const MlOutOfFold *oof,
 				   const double *row, double *x)
 {
-	int			fold = (int) (fmod(row[t->at_u] * 8191.0, 1.0) * ML_TARGET_FOLDS);
+	int			fold = ml_row_fold(row[t->at_u], ML_TARGET_FOLDS);
 
 	for (int c = 0; c < t->schema->ncolumns; c++)
 	{

@@ -65,7 +65,7 @@ stream_spec(MlTraining *t, int folds, double holdout)
 	t->schema->ncells = t->schema->ncolumns;
 	spec->algorithm = t->algorithm;
 	spec->params = t->params;
-	spec->params_json = t->params_json;
+	spec->given = spec->params_json = t->params_json;
 	spec->task = t->task;
 	spec->schema = t->schema;
 	spec->target = t->source->columns[t->target_column].name;
@@ -96,7 +96,7 @@ typedef struct Pump
 	MlSpec	   *spec;
 	MlState    *state;
 	MlConverter *converters;
-	bool	   *plain;
+	bool		plain;			/* all columns are float8: a Datum is the double */
 	double	   *cells;
 	int			ncells;
 	MlColumn   *columns;
@@ -108,21 +108,17 @@ pump_row(void *arg, TupleTableSlot *slot)
 	Pump	   *pump = arg;
 	MlTraining *t = pump->t;
 	int			k = pump->ncells;
-	double		check = 0;
+	bool		finite;
 	uint64		position;
 	MlState    *state;
 
-	for (int i = 0; i < k; i++)
-	{
-		if (slot->tts_isnull[i])
-			pump->cells[i] = NAN;
-		else if (pump->plain[i])
-			pump->cells[i] = DatumGetFloat8(slot->tts_values[i]);
-		else
-			ml_convert(&pump->converters[i], slot->tts_values[i], false, &pump->cells[i]);
-		check += pump->cells[i] * 0.0;
-	}
-	if (isnan(check))
+	if (pump->plain && !ml_any_null(slot->tts_isnull, k))
+		memcpy(pump->cells, slot->tts_values, k * sizeof(double));
+	else
+		for (int i = 0; i < k; i++)
+			ml_convert(&pump->converters[i], slot->tts_values[i], slot->tts_isnull[i], &pump->cells[i]);
+	finite = ml_cells_finite(pump->cells, k);
+	if (!finite)
 		for (int i = 0; i < k; i++)
 			if (!slot->tts_isnull[i] && !isfinite(pump->cells[i]))
 				ml_reject_value(pump->columns[i].name, pump->cells[i]);
@@ -143,7 +139,7 @@ pump_row(void *arg, TupleTableSlot *slot)
 		position = t->rows_read + 1;
 	if ((++t->rows_read & 0xfff) == 0)
 		ml_progress_rows(t->rows_read);
-	state = ml_state_add(pump->spec, pump->state, pump->cells,
+	state = ml_state_add(pump->spec, pump->state, pump->cells, finite,
 						 ml_split_uniform(position, t->request.seed));
 	if (state != pump->state)
 	{
@@ -184,7 +180,7 @@ pump_serial(MlTraining *t, MlSpec *spec, MlState *empty)
 	pump.ncells = n;
 	pump.converters = palloc0(n * sizeof(MlConverter));
 	pump.columns = palloc0(n * sizeof(MlColumn));
-	pump.plain = palloc0(n * sizeof(bool));
+	pump.plain = FLOAT8PASSBYVAL;
 	pump.cells = palloc0(n * sizeof(double));
 	for (int i = 0; i < n; i++)
 	{
@@ -194,7 +190,7 @@ pump_serial(MlTraining *t, MlSpec *spec, MlState *empty)
 		pump.columns[i].kind = ml_kind_of_type(from->type);
 		pump.columns[i].cells = 1;
 		ml_converter_init(&pump.converters[i], &pump.columns[i], from->type, false);
-		pump.plain[i] = from->type == FLOAT8OID;
+		pump.plain &= from->type == FLOAT8OID;
 	}
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT ");
@@ -218,6 +214,8 @@ scan(MlTraining *t, MlSpec *spec)
 	bool		isnull;
 
 	spec->hash = state->spec_hash;
+	spec->size = state->spec_size;
+	spec->part_doubles = state->part_doubles;
 	t->rows_read = 0;
 	if ((t->source->position || t->request.holdout == 0) && n + extra + 1 <= FUNC_MAX_ARGS)
 	{
@@ -383,15 +381,15 @@ static void
 finish_quietly(MlTraining *t, MlStreamed *s, const void *params, MlResult *result)
 {
 	MlWarnings	quiet = {CurrentMemoryContext, NIL, true};
-	MlWarnings *before = ml_warnings_to(&quiet);
 
+	ml_warnings_push(&quiet);
 	PG_TRY();
 	{
 		*result = finish_parts(t, s->spec, s->state, 1, params);
 	}
 	PG_FINALLY();
 	{
-		ml_warnings_to(before);
+		ml_warnings_pop(&quiet);
 	}
 	PG_END_TRY();
 }

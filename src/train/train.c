@@ -28,6 +28,10 @@
 #include "core/state.h"
 
 #define MAX_CLASSES 1000
+#define MANY_CLASSES 20			/* beyond, and with less than two rows a class, they are no labels */
+#define MAX_EXACT 9007199254740992.0	/* 2^53: beyond, a double merges integers */
+#define SAMPLE_ROWS 32768		/* a first fit on so many rows saves passes over all of them */
+#define SAMPLE_SALT 0x5a3b1e
 #define MAX_LEVELS 100000		/* of a category column found by "all columns": beyond it is an identifier */
 #define ID_LIKE_SHARE 0.5		/* distinct values per row that make a text column an identifier */
 #define ID_LIKE_LEVELS 20		/* ... from this many on */
@@ -117,6 +121,10 @@ settle_algorithm(MlTraining *t)
 				 errmsg("algorithm \"%s\" does not do %s", t->algorithm->name, task_name(t->task)),
 				 errdetail("The target \"%s\" makes this a %s task.", t->request.target, task_name(t->task)),
 				 errhint("Name another algorithm, or the task.")));
+	if (t->core.class_weight != ML_CLASS_WEIGHT_NONE && t->task == ML_REGRESSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("parameter \"class_weight\" needs classes, but this is a regression")));
 	if (t->algorithm->check)
 		t->algorithm->check(t->params, t->task);
 }
@@ -132,6 +140,15 @@ role_column(const MlTraining *t, const char *param)
 	return p ? *(char *const *) ((const char *) t->params + p->offset) : NULL;
 }
 
+static void
+target_role(const MlTraining *t, const char *role)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("the target \"%s\" cannot be %s", t->request.target, role),
+			 errhint("Name another column.")));
+}
+
 static int
 number_column(const MlTraining *t, const char *name, const char *role)
 {
@@ -141,6 +158,8 @@ number_column(const MlTraining *t, const char *name, const char *role)
 	if (name == NULL)
 		return -1;
 	column = ml_source_column(t->source, name);
+	if (column == t->target_column)
+		target_role(t, role);
 	kind = ml_kind_of_type(t->source->columns[column].type);
 	if (kind == 0 || kind == ML_CATEGORY || kind == ML_ARRAY)
 		ereport(ERROR,
@@ -184,7 +203,8 @@ add_feature(MlTraining *t, int column, bool named)
 		if (strcmp(t->schema->columns[i].name, from->name) == 0)
 			ereport(ERROR,
 					(errcode(named ? ERRCODE_DUPLICATE_COLUMN : ERRCODE_AMBIGUOUS_COLUMN),
-					 errmsg("column \"%s\" appears twice", from->name)));
+					 errmsg("column \"%s\" appears twice in the %s", from->name,
+							named ? "features" : "source")));
 	col = &t->schema->columns[n];
 	col->name = from->name;
 	col->type = format_type_be(from->type);
@@ -215,9 +235,7 @@ resolve_features(MlTraining *t)
 			int			column = ml_source_column(source, t->request.features[i]);
 
 			if (column == t->target_column)
-				ereport(ERROR,
-						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						 errmsg("the target \"%s\" cannot be a feature", t->request.target)));
+				target_role(t, "a feature");
 			if (!name_in(source->columns[column].name, t->request.exclude, t->request.nexclude))
 				add_feature(t, column, true);
 		}
@@ -233,6 +251,8 @@ resolve_features(MlTraining *t)
 void
 ml_training_open(MlTraining *t, const MlRequest *request)
 {
+	MlKind		target_kind;
+
 	t->request = *request;
 	t->cxt = CurrentMemoryContext;
 	t->warnings.cxt = CurrentMemoryContext;
@@ -253,12 +273,16 @@ ml_training_open(MlTraining *t, const MlRequest *request)
 				 errmsg("no target given"),
 				 errhint("Name the column to be predicted: target => '...'.")));
 	t->target_column = ml_source_column(t->source, request->target);
-	if (ml_kind_of_type(t->source->columns[t->target_column].type) == 0 ||
-		ml_kind_of_type(t->source->columns[t->target_column].type) == ML_ARRAY)
+	target_kind = ml_kind_of_type(t->source->columns[t->target_column].type);
+	if (target_kind != ML_NUMBER && target_kind != ML_BOOLEAN && target_kind != ML_CATEGORY)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" of type %s cannot be the target", request->target,
-						format_type_be(t->source->columns[t->target_column].type))));
+						format_type_be(t->source->columns[t->target_column].type)),
+				 target_kind == 0 || target_kind == ML_ARRAY
+				 ? errhint("Cast it in the source to a number, text or boolean.")
+				 : errhint("Make it a number in the source, as in extract(epoch FROM %s).",
+						   quote_identifier(request->target))));
 	if (t->task == 0)
 		t->task = task_of_type(t->source->columns[t->target_column].type);
 	if (t->task == ML_REGRESSION &&
@@ -274,6 +298,8 @@ ml_training_open(MlTraining *t, const MlRequest *request)
 	t->offset_column = number_column(t, role_column(t, "offset"), "an offset");
 	t->order_column = number_column(t, request->order_by, "an order");
 	t->split_column = request->split_by ? ml_source_column(t->source, request->split_by) : -1;
+	if (t->split_column == t->target_column)
+		target_role(t, "split by");
 	resolve_features(t);
 }
 
@@ -286,7 +312,7 @@ typedef struct Collector
 	FmgrInfo	split_hash;
 	Oid			split_collation;
 	bool	   *dead;			/* per column: too many categories, no longer read */
-	double		order_sign;
+	bool		plain;			/* all features are float8: a Datum is the double */
 } Collector;
 
 static void
@@ -346,9 +372,14 @@ first_row(Collector *c, TupleTableSlot *slot)
 	}
 	t->schema->ncells = at;
 	t->converters = palloc0((t->schema->ncolumns + 1) * sizeof(MlConverter));
+	c->plain = FLOAT8PASSBYVAL;
 	for (int i = 0; i < t->schema->ncolumns; i++)
-		ml_converter_init(&t->converters[i], &t->schema->columns[i],
-						  t->source->columns[t->feature_column[i]].type, true);
+	{
+		Oid			type = t->source->columns[t->feature_column[i]].type;
+
+		ml_converter_init(&t->converters[i], &t->schema->columns[i], type, true);
+		c->plain &= type == FLOAT8OID;
+	}
 
 	/* Classes of a number target keep their printed form only if it is not plain. */
 	target->name = t->source->columns[t->target_column].name;
@@ -372,6 +403,11 @@ first_row(Collector *c, TupleTableSlot *slot)
 	t->width = t->stored_width = at;
 	t->pending = ml_alloc((size_t) ML_TILE_ROWS * at, sizeof(double));
 	t->rows = ml_dataset_create(at, ml_budget_bytes());
+	if (t->source->rows_estimate > 4 * SAMPLE_ROWS)
+	{
+		t->sample = ml_dataset_create(at, ml_budget_bytes() / 4);
+		t->sample_share = SAMPLE_ROWS / t->source->rows_estimate;
+	}
 	t->summaries = ml_alloc(t->schema->ncells + 1, sizeof(MlSummary));
 	for (int i = 0; i <= t->schema->ncells; i++)
 		ml_summary_init(&t->summaries[i], i);
@@ -402,6 +438,12 @@ convert_features(Collector *c, TupleTableSlot *slot, double *row)
 {
 	MlTraining *t = c->t;
 
+	if (c->plain && !ml_any_null(slot->tts_isnull, t->schema->ncolumns))
+	{
+		memcpy(row, slot->tts_values, t->schema->ncolumns * sizeof(double));
+		if (ml_cells_finite(row, t->schema->ncolumns))
+			return true;
+	}
 	for (int i = 0; i < t->schema->ncolumns; i++)
 	{
 		MlColumn   *col = &t->schema->columns[i];
@@ -493,6 +535,33 @@ row_uniform(Collector *c, TupleTableSlot *slot, int split_att)
 }
 
 static void
+too_many_classes(const MlTraining *t)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("target \"%s\" has more than %d classes", t->request.target, MAX_CLASSES),
+			 errhint("For a number that is measured rather than a label, use task => 'regression'.")));
+}
+
+/* Rows per class code, in an array that grows. */
+static void
+count_class(MlTraining *t, int code)
+{
+	if (code >= t->ncodes)
+	{
+		int			n = Max(64, 2 * code);
+
+		if (code > MAX_CLASSES)
+			too_many_classes(t);
+		t->code_rows = t->code_rows ? repalloc(t->code_rows, n * sizeof(double))
+			: MemoryContextAlloc(t->cxt, n * sizeof(double));
+		memset(t->code_rows + t->ncodes, 0, (n - t->ncodes) * sizeof(double));
+		t->ncodes = n;
+	}
+	t->code_rows[code]++;
+}
+
+static void
 collect_row(void *arg, TupleTableSlot *slot)
 {
 	Collector  *c = arg;
@@ -553,6 +622,8 @@ collect_row(void *arg, TupleTableSlot *slot)
 		return;
 	}
 	row[t->at_y] = y;
+	if (t->target_dict)
+		count_class(t, (int) y);
 	row[t->at_u] = row_uniform(c, slot, split_att);
 	if (t->at_w >= 0)
 		row[t->at_w] = w;
@@ -560,6 +631,9 @@ collect_row(void *arg, TupleTableSlot *slot)
 		row[t->at_offset] = offset;
 	if (t->at_order >= 0)
 		row[t->at_order] = -order;
+	if (t->sample && ml_split_uniform((uint64) (row[t->at_u] * 0x1p53), SAMPLE_SALT) < t->sample_share &&
+		ml_dataset_rows(t->sample) < 4 * SAMPLE_ROWS)
+		ml_dataset_append(t->sample, row, 1);
 	if (++t->npending == ML_TILE_ROWS)
 		flush_pending(t);
 }
@@ -606,70 +680,91 @@ nothing_to_learn(const MlTraining *t, const char *why)
 
 /* ---- task and classes ---- */
 
-static int
-compare_doubles(const void *a, const void *b)
-{
-	double		x = *(const double *) a;
-	double		y = *(const double *) b;
-
-	return (x > y) - (x < y);
-}
-
+/* Labels of a number target, as the table would print them whatever the settings. */
 static void
-too_many_classes(const MlTraining *t)
+number_labels(MlTraining *t)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			 errmsg("target \"%s\" has more than %d classes", t->request.target, MAX_CLASSES),
-			 errhint("For a number that is measured rather than a label, use task => 'regression'.")));
+	Oid			type = getBaseType(t->source->columns[t->target_column].type);
+
+	t->labels = palloc(t->classes * sizeof(char *));
+	for (int k = 0; k < t->classes; k++)
+	{
+		double		value = t->label_value[k];
+
+		if (fabs(value) >= MAX_EXACT)
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("value %.0f of target \"%s\" is too large for a label", value, t->request.target),
+					 errhint("Cast the target to text in the source.")));
+		if (type == BOOLOID)
+			t->labels[k] = ml_label_text(BOOLOID, BoolGetDatum(value != 0));
+		else if (type == FLOAT4OID)
+			t->labels[k] = ml_label_text(FLOAT4OID, Float4GetDatum((float4) value));
+		else
+			t->labels[k] = ml_label_text(FLOAT8OID, Float8GetDatum(value));
+	}
 }
 
-/* Distinct values of a number target, sorted. */
+/* Two values need no pass: the summary knows both, and how often. */
+static bool
+two_classes(MlTraining *t)
+{
+	const MlSummary *s = t->y_summary;
+
+	if (ml_summary_distinct(s) > 2)
+		return false;
+	t->classes = s->min == s->max ? 1 : 2;
+	t->label_value = palloc(2 * sizeof(double));
+	t->class_rows = palloc0(2 * sizeof(double));
+	t->label_value[0] = s->min;
+	t->label_value[1] = s->max;
+	if (t->classes == 2)
+		t->class_rows[1] = rint((s->mean - s->min) / (s->max - s->min) * s->n);
+	t->class_rows[0] = s->n - t->class_rows[1];
+	return true;
+}
+
+/* Distinct values of a number target, sorted, with their counts. */
 static void
 number_classes(MlTraining *t)
 {
-	double	   *values = palloc(MAX_CLASSES * sizeof(double));
+	double	   *value = palloc(MAX_CLASSES * sizeof(double));
+	double	   *count = palloc0(MAX_CLASSES * sizeof(double));
 	int			n = 0;
 	const double *rows;
 	int			got;
-	Oid			type = t->source->columns[t->target_column].type;
-	Oid			output;
-	bool		varlena;
 
 	ml_dataset_rewind(t->rows);
 	while ((got = ml_dataset_next(t->rows, &rows)) > 0)
 		for (int i = 0; i < got; i++)
 		{
 			double		y = rows[(Size) i * t->stored_width + t->at_y];
+			int			k = 0;
 
-			if (bsearch(&y, values, n, sizeof(double), compare_doubles))
-				continue;
-			if (n == MAX_CLASSES)
-				too_many_classes(t);
-			values[n++] = y;
-			qsort(values, n, sizeof(double), compare_doubles);
+			for (int high = n; k < high;)
+			{
+				int			middle = (k + high) / 2;
+
+				if (value[middle] < y)
+					k = middle + 1;
+				else
+					high = middle;
+			}
+			if (k == n || value[k] != y)
+			{
+				if (n == MAX_CLASSES)
+					too_many_classes(t);
+				memmove(value + k + 1, value + k, (n - k) * sizeof(double));
+				memmove(count + k + 1, count + k, (n - k) * sizeof(double));
+				value[k] = y;
+				count[k] = 0;
+				n++;
+			}
+			count[k]++;
 		}
 	t->classes = n;
-	t->label_value = values;
-	t->labels = palloc(n * sizeof(char *));
-	getTypeOutputInfo(getBaseType(type), &output, &varlena);
-	for (int k = 0; k < n; k++)
-		switch (getBaseType(type))
-		{
-			case BOOLOID:
-				t->labels[k] = pstrdup(values[k] != 0 ? "true" : "false");
-				break;
-			case INT2OID:
-			case INT4OID:
-			case INT8OID:
-				t->labels[k] = psprintf("%lld", (long long) values[k]);
-				break;
-			case FLOAT4OID:
-				t->labels[k] = OidOutputFunctionCall(output, Float4GetDatum((float4) values[k]));
-				break;
-			default:
-				t->labels[k] = DatumGetCString(DirectFunctionCall1(float8out, Float8GetDatum(values[k])));
-		}
+	t->label_value = value;
+	t->class_rows = count;
 }
 
 typedef struct ClassOrder
@@ -712,10 +807,12 @@ dictionary_classes(MlTraining *t)
 	t->classes = n;
 	t->labels = palloc(Max(n, 1) * sizeof(char *));
 	t->class_of = palloc(Max(n, 1) * sizeof(int));
+	t->class_rows = palloc0(Max(n, 1) * sizeof(double));
 	for (int k = 0; k < n; k++)
 	{
 		t->labels[k] = pstrdup(order[k].bytes);
 		t->class_of[order[k].code] = k;
+		t->class_rows[k] = t->code_rows[order[k].code];
 	}
 }
 
@@ -735,45 +832,55 @@ settle_task(MlTraining *t)
 					t->task == ML_CLASSIFICATION ? "a label: classification" : "a number: regression")));
 }
 
+/* One warning, however many they are. */
+static void
+warn_rare_classes(const MlTraining *t, double total)
+{
+	int			rare = 0;
+	int			least = 0;
+
+	for (int k = 0; k < t->classes; k++)
+	{
+		rare += t->class_rows[k] < 0.01 * total;
+		if (t->class_rows[k] < t->class_rows[least])
+			least = k;
+	}
+	if (rare > 1)
+		ml_warn("%d classes of target \"%s\" have less than 1 %% of %.0f rows each, the fewest is \"%s\" with %.0f",
+				rare, t->request.target, total, t->labels[least], t->class_rows[least]);
+	else if (rare == 1)
+		ml_warn("class \"%s\" of target \"%s\" has only %.0f of %.0f rows", t->labels[least],
+				t->request.target, t->class_rows[least], total);
+}
+
 static void
 settle_classes(MlTraining *t)
 {
-	double		total = 0;
-	const double *rows;
-	int			got;
+	double		total = t->rows_used;
 
 	if (t->task != ML_CLASSIFICATION)
 		return;
 	if (t->target_dict)
 		dictionary_classes(t);
 	else
-		number_classes(t);
+	{
+		if (!two_classes(t))
+			number_classes(t);
+		number_labels(t);
+	}
 	if (t->classes < 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("target \"%s\" has only one class, \"%s\"", t->request.target,
 						t->classes ? t->labels[0] : ""),
 				 errdetail("%lld rows were used.", (long long) t->rows_used)));
-	t->class_rows = palloc0(t->classes * sizeof(double));
-	ml_dataset_rewind(t->rows);
-	while ((got = ml_dataset_next(t->rows, &rows)) > 0)
-		for (int i = 0; i < got; i++)
-		{
-			double		y = rows[(Size) i * t->stored_width + t->at_y];
-			int			k;
-
-			if (t->class_of)
-				k = t->class_of[(int) y];
-			else
-				k = (double *) bsearch(&y, t->label_value, t->classes, sizeof(double), compare_doubles)
-					- t->label_value;
-			t->class_rows[k]++;
-			total++;
-		}
-	for (int k = 0; k < t->classes; k++)
-		if (t->class_rows[k] < 0.01 * total)
-			ml_warn("class \"%s\" of target \"%s\" has only %.0f of %.0f rows", t->labels[k],
-					t->request.target, t->class_rows[k], total);
+	if (t->classes > MANY_CLASSES && t->classes > t->rows_used / 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("target \"%s\" is no label", t->request.target),
+				 errdetail("It has %d different values in %lld rows.", t->classes, (long long) t->rows_used),
+				 t->target_dict == NULL ? errhint("For a number use task => 'regression'.") : 0));
+	warn_rare_classes(t, total);
 	if (t->core.class_weight == ML_CLASS_WEIGHT_BALANCED)
 	{
 		t->class_weight = palloc(t->classes * sizeof(double));
@@ -872,17 +979,15 @@ settle_features(MlTraining *t)
 static void
 count_missing(MlTraining *t)
 {
-	double	   *block;
+	MlRowView	view = {{0}};
 	int64		n = 0;
 	int			got;
 
 	if (t->core.impute != ML_IMPUTE_DROP)
 		return;
-	block = palloc(ML_TILE_ROWS * t->width * sizeof(double));
 	ml_rows_start(t);
-	while ((got = ml_rows_next(t, NULL, block)) > 0)
+	while ((got = ml_rows_next(t, NULL, &view)) > 0)
 		n += got;
-	pfree(block);
 	t->rows_missing = t->rows_used - n;
 	t->rows_used = n;
 	if (n == 0)
@@ -915,6 +1020,8 @@ ml_training_collect(MlTraining *t)
 	{
 		flush_pending(t);
 		ml_dataset_seal(t->rows);
+		if (t->sample)
+			ml_dataset_seal(t->sample);
 		t->rows_used = ml_dataset_rows(t->rows);
 	}
 	if (t->rows_used == 0)

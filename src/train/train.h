@@ -65,6 +65,9 @@ typedef struct MlTraining
 	MlDataset  *rows;
 	int			stored_width;
 	int		   *stored;			/* stored position of each double of a row as handed out */
+	MlDataset  *sample;			/* some of the rows, in memory; or NULL */
+	double		sample_share;
+	MlDataset  *reading;		/* rows or sample: what ml_rows_next reads */
 	double	   *pending;		/* a tile on its way to the dataset */
 	int			npending;
 
@@ -80,6 +83,8 @@ typedef struct MlTraining
 	MlSummary  *y_summary;		/* number targets */
 	MlDict	   *target_dict;	/* classes in order of appearance, or NULL: y is a number */
 	double	   *label_value;	/* classes of a number target, sorted; or NULL */
+	double	   *code_rows;		/* rows per dictionary code */
+	int			ncodes;
 	int		   *class_of;		/* dictionary code -> class */
 	int			classes;
 	char	  **labels;
@@ -117,14 +122,19 @@ extern void ml_training_open(MlTraining *t, const MlRequest *request);
 extern void ml_training_collect(MlTraining *t);
 extern MlSplit *ml_training_split(MlTraining *t, int nparts, const double *shares);
 
-/*
- * Blocks of up to ML_TILE_ROWS rows that pass the mask, copied into block
- * (ML_TILE_ROWS x width); 0 at the end.
- */
+/* Up to ML_TILE_ROWS rows, valid until the next are asked for. */
+typedef struct MlRowView
+{
+	const double *row[ML_TILE_ROWS];
+	double	   *remapped;		/* rows that are not handed out as they are stored */
+} MlRowView;
 extern void ml_rows_start(MlTraining *t);
-extern int	ml_rows_next(MlTraining *t, const MlMask *mask, double *block);
 
-/* Row pieces of a block. */
+/* The next rows that pass the mask; returns how many, 0 at the end. */
+extern int	ml_rows_next(MlTraining *t, const MlMask *mask, MlRowView *view);
+extern int	ml_row_fold(double u, int folds);	/* inner fold of a row */
+
+/* Pieces of a row. */
 extern double ml_row_target(const MlTraining *t, const double *row);	/* value or class number */
 extern double ml_row_weight(const MlTraining *t, const double *row);
 
@@ -150,6 +160,8 @@ typedef struct MlFit
 	void	   *model;
 	double	   *carry;			/* warm start */
 	size_t		ncarry;
+	double	   *prior;			/* mean of the target, P(class 1), or class shares */
+	double		prior_weight;
 	int			passes;
 	const char *stop;
 	bool		converged;
@@ -160,6 +172,5 @@ extern const void *ml_choose_params(MlTraining *t, const MlMask *mask);	/* "cv" 
 struct MlMetrics;
 extern void ml_score_rows(MlTraining *t, const MlMask *mask, const MlFit *fit, const double *dummy,
 						  struct MlMetrics *model, struct MlMetrics *baseline);
-extern double *ml_prior(MlTraining *t, const MlMask *mask);	/* mean, P(class 1), or class shares */
 
 #endif

@@ -68,8 +68,6 @@ SELECT ml_auc('a'::text, '{"a": 2}'::jsonb);
 SELECT ml_accuracy(i::text, i::text) FROM generate_series(1, 1025) i;
 SELECT ml_median_absolute_error(1e308, -1e308);
 -- Functions of states called by hand, and states that are none.
-SELECT ml_metric_scores_auc(NULL::internal);
-SELECT ml_metric_scores_add(NULL::internal, true, 0.5::float8);
 SELECT ml_metric_regression_rmse('');
 SELECT ml_metric_regression_rmse('\x0102');
 SELECT ml_metric_labels_f1(decode(repeat('ff', 200), 'hex'));
@@ -79,3 +77,32 @@ SELECT ml_metric_regression_rmse(ml_metric_sums_combine(ml_metric_regression_add
 -- Every object says what it is for.
 SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
 WHERE p.proname LIKE 'ml\_metric%' AND (obj_description(p.oid, 'pg_proc') IS NULL OR p.proparallel <> 's' OR p.provolatile <> 'i');
+
+-- Bytes of a state changed one by one: an answer or an error of these, never a crash.
+DO $$
+DECLARE
+	labels bytea := ml_metric_labels_add(ml_metric_labels_add('', 'a', 'b'), 'ccc', 'a');
+	sums bytea := ml_metric_calibration_add('', true, 0.5, 3);
+	changed bytea;
+BEGIN
+	FOR i IN 0 .. length(labels) - 1 LOOP
+		FOREACH changed IN ARRAY ARRAY[set_byte(labels, i, 255), set_byte(labels, i, 127), set_byte(labels, i, 0), substr(labels, 1, i)] LOOP
+			BEGIN
+				PERFORM ml_metric_labels_confusion(changed), ml_metric_labels_metrics(changed),
+					ml_metric_labels_combine(changed, labels), ml_metric_labels_combine(labels, changed),
+					ml_metric_labels_add(changed, 'd', 'ccc'), ml_metric_booleans_add(changed, true, false);
+			EXCEPTION WHEN data_corrupted OR invalid_parameter_value OR character_not_in_repertoire THEN
+			END;
+		END LOOP;
+	END LOOP;
+	FOR i IN 0 .. length(sums) - 1 LOOP
+		FOREACH changed IN ARRAY ARRAY[set_byte(sums, i, 255), set_byte(sums, i, 127), set_byte(sums, i, 0), substr(sums, 1, i)] LOOP
+			BEGIN
+				PERFORM ml_metric_calibration_bins(changed), ml_metric_sums_combine(sums, changed),
+					ml_metric_calibration_add(changed, false, 1, 3), ml_metric_regression_add(changed, 1, 2);
+			EXCEPTION WHEN data_corrupted OR invalid_parameter_value THEN
+			END;
+		END LOOP;
+	END LOOP;
+END
+$$;

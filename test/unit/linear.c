@@ -363,6 +363,10 @@ test_dependent(void)
 	Data		two = make_data(80, 2);
 	MlLinear   *m;
 	MlLinear   *small;
+	MlLinear   *last;
+	MlProblem	problem;
+	MlResult	result;
+	bool		same = true;
 	int			warnings = ml_test_warnings;
 	double		apart = 0.0;
 
@@ -387,6 +391,14 @@ test_dependent(void)
 			   !m->aliased[6] && !m->aliased[7] && m->aliased[8] && m->rank == 4 && m->df == 75,
 			   "sums, copies, constants and the last dummy are left out");
 	ml_test_ok(ml_test_warnings - warnings == 5, "each with a warning");
+	problem = problem_of(&ml_algo_linear, &d, NULL);
+	problem.last = true;
+	ml_algo_linear.finish(&problem, state_of(&ml_algo_linear, &problem, &d, 0, 1), &result);
+	last = result.model;
+	for (int j = 0; j < 9; j++)
+		same = same && last->aliased[j] == m->aliased[j] && fabs(last->beta[j] - m->beta[j]) < 1e-9;
+	ml_test_ok(same && ml_test_warnings - warnings == 10 && digits(last->sigma, m->sigma) > 10,
+			   "the same from moments alone, when rows cannot be read again");
 	d.p = two.p;
 	d.x = two.x;
 	small = fit(&ml_algo_linear, &d, NULL);

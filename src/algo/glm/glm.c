@@ -617,11 +617,12 @@ warn_aliased(const Fit *fit, MlLinear *m)
 }
 
 static MlLinear *
-make_model(Fit *fit, const double *direction)
+make_model(Fit *fit, bool inference, const double *direction)
 {
 	const MlProblem *problem = fit->problem;
 	const double *theta = ml_carry_point(fit->carry);
 	MlLinear   *m = ml_linear_create(fit->link, problem->p, 1);
+	double		penalty = 0;
 	int			unknowns = 0;
 
 	m->intercept = fit->params->intercept;
@@ -630,7 +631,9 @@ make_model(Fit *fit, const double *direction)
 	m->n = fit->state[SUM_ROWS];
 	m->mean_interval = true;
 	m->iterations = problem->pass + 1;
-	m->deviance = 2 * fit->state[SUM_VALUE];
+	for (int j = 0; j < fit->d; j++)
+		penalty += fit->l2[j] * theta[j] * theta[j] / 2;
+	m->deviance = fmax(2 * (fit->descent.objective - penalty), 0);
 	m->null_deviance = 2 * fit->carry[NULL_VALUE];
 	for (int j = 0; j < fit->d; j++)
 		unknowns += !fit->fixed[j];
@@ -641,7 +644,8 @@ make_model(Fit *fit, const double *direction)
 	{
 		warn_aliased(fit, m);
 		set_likelihood(fit, m, unknowns);
-		set_inference(fit, m, unknowns, direction);
+		if (inference)
+			set_inference(fit, m, unknowns, direction);
 	}
 	ml_linear_unscale(m, fit->params->intercept ? problem->center : NULL, problem->scale);
 	return m;
@@ -687,7 +691,8 @@ conclude(Fit *fit, MlVerdict verdict, MlResult *result)
 				"a larger \"max_iter\", another link or a penalty \"l2\" helps",
 				fit->problem->pass + 1, result->stop, descent->step, descent->gradient_max, descent->gradient_tol);
 	}
-	result->model = make_model(fit, direction);
+	/* After a rejected step the sums belong to another point than the estimates. */
+	result->model = make_model(fit, verdict == ML_VERDICT_CONVERGED || direction, direction);
 	result->converged = verdict == ML_VERDICT_CONVERGED;
 	if (!result->converged)
 	{
@@ -697,7 +702,10 @@ conclude(Fit *fit, MlVerdict verdict, MlResult *result)
 	return ML_DONE;
 }
 
-/* What a gradient is measured against: Cauchy and Schwarz' bound for the longest column. */
+/*
+ * What a gradient is measured against: Cauchy and Schwarz' bound for the longest
+ * column, with deviance for Pearson residuals, which one misfit can blow up.
+ */
 static double
 gradient_scale(const Fit *fit)
 {
@@ -708,7 +716,9 @@ gradient_scale(const Fit *fit)
 	for (size_t j = 0; j < d; j++)
 		if (!fit->fixed[j])
 			top = fmax(top, gram[j * (d + 1) + j]);
-	return sqrt(top) * sqrt(gram[(d + 1) * (d + 1) - 1]);
+	top = sqrt(top) * sqrt(2 * fmax(fit->state[SUM_VALUE], 0));
+	/* Separated classes take the deviance to zero: there the sum of weights holds, as in logistic. */
+	return fit->params->family == BINOMIAL ? fmax(top, fit->state[SUM_WEIGHT]) : top;
 }
 
 static MlStep
@@ -765,6 +775,7 @@ glm_finish(const MlProblem *problem, double *state, MlResult *result)
 	fit.descent.step_tol = canonical ? NEWTON_STEP_TOL : SCORING_STEP_TOL;
 	fit.descent.size = fit.link == ML_LINK_IDENTITY || fit.link == ML_LINK_INVERSE || fit.link == ML_LINK_SQRT ? 0 : 1;
 	fit.descent.pass = problem->pass;
+	fit.descent.confirm = fit.params->l2 == 0 && state[SUM_ROWS] <= ML_CONFIRM_ROWS;
 	fit.descent.max_iter = fit.params->max_iter;
 	verdict = ml_newton_advance(&fit.descent, fit.carry, fit.carry);
 	fit.carry[STARTED] = 1;

@@ -48,6 +48,7 @@ static const MlParam linear_params[] = {
  */
 #define DEPENDENT_ROUNDINGS 64.0
 #define WARN_ROUNDINGS 1e5		/* a kept column with less has fewer than about 5 good digits */
+#define MOMENTS_INDEPENDENT 1e-9	/* share of a square that moments can tell from rounding */
 #define MAX_NAMED 20			/* warnings with a name; the others are counted */
 
 /* ---- carry of pass 1: header, then center, scale and magnitude of each column and of y ---- */
@@ -290,49 +291,132 @@ check_model(const MlLinear *m)
 
 /* ---- pass 0: Cholesky ---- */
 
+static void
+warn_dropped(const MlProblem *problem, int column, bool constant, int nth)
+{
+	if (nth > MAX_NAMED)
+		return;
+	if (constant)
+		ml_warn("column \"%s\" is constant and was left out", problem->names[column]);
+	else
+		ml_warn("column \"%s\" is a linear combination of the columns before it and was left out",
+				problem->names[column]);
+}
+
+static void
+warn_more_dropped(int dropped)
+{
+	if (dropped > MAX_NAMED)
+		ml_warn("%d more columns are linear combinations of the columns before them and were left out",
+				dropped - MAX_NAMED);
+}
+
 /*
- * Solves from moments; NULL when they are singular.  *safe says whether the
- * answer is as good as QR's would be.
+ * Solves from the moments of the kept columns; NULL when they are singular.
+ * *safe becomes false when the answer is not as good as QR's would be.
  */
 static MlLinear *
-solve_moments(const MlProblem *problem, const double *state, const MlCross *c, bool *safe)
+solve_moments(const MlProblem *problem, const double *state, const MlCross *c, const int *kept, int n, bool *safe)
 {
 	int			p = problem->p;
 	size_t		side = (size_t) p + 1;
-	double	   *inverse = ml_alloc((size_t) p * p + 1, sizeof(double));
-	double	   *beta = ml_alloc(side, sizeof(double));
+	double	   *factor = ml_alloc((size_t) n * n + 1, sizeof(double));
+	double	   *inverse = ml_alloc((size_t) n * n + 1, sizeof(double));
+	double	   *b = ml_alloc((size_t) n + 1, sizeof(double));
+	double	   *beta = ml_alloc((size_t) n + 1, sizeof(double));
 	MlMoments	moments = ml_moments_view(problem, state);
-	MlLinear   *m;
+	MlLinear   *m = create_model(problem);
 	Fit			fit = {moments.rows, moments.weight, moments.log_weight};
 
-	memcpy(inverse, c->a, sizeof(double) * p * p);
-	memcpy(beta, c->b, sizeof(double) * p);
-	if (!ml_cholesky(p, inverse))
-		return NULL;
-	ml_cholesky_solve(p, 1, inverse, beta);
-	ml_check_interrupts();
-	ml_cholesky_inverse(p, inverse);
-	ml_check_interrupts();
-
-	m = create_model(problem);
-	for (int j = 0; j < p; j++)
+	for (int j = 0; j < n; j++)
 	{
-		if (!(inverse[j + (size_t) j * p] * c->a[j + (size_t) j * p] < MAX_INFLATION))
+		for (int i = 0; i < n; i++)
+			factor[i + (size_t) j * n] = c->a[kept[i] + (size_t) kept[j] * p];
+		b[j] = beta[j] = c->b[kept[j]];
+	}
+	if (!ml_cholesky(n, factor))
+		return NULL;
+	ml_check_interrupts();
+	ml_cholesky_solve(n, 1, factor, beta);
+	ml_cholesky_invert(n, factor, inverse, ml_check_interrupts);
+
+	for (int j = 0; j < n; j++)
+	{
+		if (!(inverse[j + (size_t) j * n] * c->a[kept[j] + (size_t) kept[j] * p] < MAX_INFLATION))
 			*safe = false;
-		for (int i = 0; i < p; i++)
-			m->vcov[(j + 1) * side + i + 1] = inverse[i + (size_t) j * p];
+		for (int i = 0; i < n; i++)
+			m->vcov[(kept[j] + 1) * side + kept[i] + 1] = inverse[i + (size_t) j * n];
+		m->beta[kept[j]] = beta[j];
 	}
 	m->vcov[0] = m->intercept ? 1.0 / c->weight : 0.0;
-	memcpy(m->beta, beta, sizeof(double) * p);
-	m->alpha[0] = ml_cross_alpha(c, m->intercept, beta);
-	fit.rank = p;
+	m->alpha[0] = ml_cross_alpha(c, m->intercept, m->beta);
+	fit.rank = n;
 	fit.tss = c->yy;
-	fit.mss = fmin(ml_dot(p, beta, c->b), fit.tss);
+	fit.mss = fmin(ml_dot(n, beta, b), fit.tss);
 	fit.rss = fit.tss - fit.mss;
-	if (!(fit.rss > MIN_RESIDUAL_SHARE * fit.tss))
+	if (fit.tss > 0.0 && !(fit.rss > MIN_RESIDUAL_SHARE * fit.tss))
 		*safe = false;
 	summarize(m, &fit);
 	ml_linear_unscale(m, c->center, c->scale);
+	return m;
+}
+
+/*
+ * Names the columns that are independent as far as moments can tell: Cholesky
+ * in column order that skips a column when nothing of its square is left.
+ */
+static int
+keep_independent(const MlProblem *problem, const MlCross *c, int *kept, bool *aliased)
+{
+	int			p = problem->p;
+	int			n = 0;
+	int			dropped = 0;
+	double	   *rows = ml_alloc((size_t) p * p + 1, sizeof(double));	/* row i: L[i, 0..n) */
+
+	for (int j = 0; j < p; j++)
+	{
+		double	   *row = rows + (size_t) j * p;
+		double		whole = c->a[j + (size_t) j * p];
+		double		left = whole;
+
+		ml_check_interrupts();
+		for (int l = 0; l < n; l++)
+		{
+			const double *earlier = rows + (size_t) kept[l] * p;
+
+			row[l] = (c->a[j + (size_t) kept[l] * p] - ml_dot(l, row, earlier)) / earlier[l];
+			left -= row[l] * row[l];
+		}
+		if (left > MOMENTS_INDEPENDENT * whole && n + (has_intercept(problem) ? 1 : 0) < c->rows)
+		{
+			row[n] = sqrt(left);
+			kept[n++] = j;
+			continue;
+		}
+		aliased[j] = true;
+		warn_dropped(problem, j, whole == 0.0, ++dropped);
+	}
+	warn_more_dropped(dropped);
+	return n;
+}
+
+/* Ends with what moments give, because the rows cannot be read again. */
+static MlLinear *
+settle_for_moments(const MlProblem *problem, const double *state, const MlCross *c)
+{
+	int		   *kept = ml_alloc((size_t) problem->p + 1, sizeof(int));
+	bool	   *aliased = ml_alloc((size_t) problem->p + 1, sizeof(bool));
+	int			n = keep_independent(problem, c, kept, aliased);
+	bool		safe = !c->cancelled;
+	MlLinear   *m = solve_moments(problem, state, c, kept, n, &safe);
+
+	if (m == NULL)
+		ml_fail_data("columns are too nearly dependent to be told apart without reading the rows again: "
+					 "use ml_train, or algorithm \"ridge\"");
+	if (!safe)
+		ml_warn("coefficients come from one reading of nearly dependent or exactly fitting data "
+				"and may have few correct digits: ml_train reads such data twice");
+	m->aliased = aliased;
 	return m;
 }
 
@@ -342,25 +426,34 @@ finish_moments(const MlProblem *problem, double *state, MlResult *result)
 	MlCross    *c = ml_cross_create(problem, state, has_intercept(problem), NULL);
 	bool		safe = !c->cancelled && c->rows > problem->p + 1;
 	MlLinear   *m = NULL;
+	int		   *all = ml_alloc((size_t) problem->p + 1, sizeof(int));
 
 	for (int j = 0; j < problem->p; j++)
+	{
+		all[j] = j;
 		if (!(c->sd[j] > MIN_SPREAD * c->magnitude[j]))
 			safe = false;
-	if (safe)
-		m = solve_moments(problem, state, c, &safe);
-	result->objective = m ? m->deviance : NAN;
-	if (m && safe)
-	{
-		check_model(m);
-		result->model = m;
-		result->converged = true;
-		result->stop = "solved by Cholesky decomposition of the moments";
-		return ML_DONE;
 	}
-	if (qr_columns(problem) > ML_QR_MAX_COLUMNS)
-		ml_fail_data("%d columns are linearly dependent or nearly so: use algorithm \"ridge\"", problem->p);
-	make_carry(problem, state, c, result);
-	return ML_AGAIN;
+	if (safe)
+		m = solve_moments(problem, state, c, all, problem->p, &safe);
+	if (m == NULL || !safe)
+	{
+		if (!problem->last)
+		{
+			if (qr_columns(problem) > ML_QR_MAX_COLUMNS)
+				ml_fail_data("%d columns are linearly dependent or nearly so: use algorithm \"ridge\"", problem->p);
+			make_carry(problem, state, c, result);
+			result->objective = m ? m->deviance : NAN;
+			return ML_AGAIN;
+		}
+		m = settle_for_moments(problem, state, c);
+	}
+	check_model(m);
+	result->model = m;
+	result->objective = m->deviance;
+	result->converged = true;
+	result->stop = "solved by Cholesky decomposition of the moments";
+	return ML_DONE;
 }
 
 /* ---- pass 1: QR ---- */
@@ -412,18 +505,6 @@ reflect(Reduced *r, int j, int from, int to)
 	v[0] = lead;
 }
 
-static void
-warn_dropped(const MlProblem *problem, int column, bool constant, int nth)
-{
-	if (nth > MAX_NAMED)
-		return;
-	if (constant)
-		ml_warn("column \"%s\" is constant and was left out", problem->names[column]);
-	else
-		ml_warn("column \"%s\" is a linear combination of the columns before it and was left out",
-				problem->names[column]);
-}
-
 /*
  * Goes through the columns in order and keeps those that add something to the
  * kept ones.  What rounding of the given numbers can feign is, a row, about
@@ -468,9 +549,7 @@ reduce(const MlProblem *problem, Reduced *r, bool *aliased)
 		reflect(r, j, from, j);
 		r->kept[r->rank++] = j;
 	}
-	if (dropped > MAX_NAMED)
-		ml_warn("%d more columns are linear combinations of the columns before them and were left out",
-				dropped - MAX_NAMED);
+	warn_more_dropped(dropped);
 }
 
 /* Copies (R'R)^-1 of the kept columns to its places in the matrix of all. */
@@ -479,16 +558,17 @@ fill_vcov(const Reduced *r, int first, MlLinear *m)
 {
 	int			n = r->rank;
 	double	   *l = ml_alloc((size_t) n * n + 1, sizeof(double));
+	double	   *inverse = ml_alloc((size_t) n * n + 1, sizeof(double));
 	size_t		side = (size_t) m->p + 1;
 
 	for (int j = 0; j < n; j++)
 		for (int i = j; i < n; i++)
 			l[i + (size_t) j * n] = r->a[j + (size_t) r->kept[i] * r->k];
 	/* a factor need not have a positive diagonal for its inverse to be right */
-	ml_cholesky_inverse(n, l);
+	ml_cholesky_invert(n, l, inverse, ml_check_interrupts);
 	for (int j = 0; j < n; j++)
 		for (int i = 0; i < n; i++)
-			m->vcov[(r->kept[i] + 1 - first) * side + r->kept[j] + 1 - first] = l[i + (size_t) j * n];
+			m->vcov[(r->kept[i] + 1 - first) * side + r->kept[j] + 1 - first] = inverse[i + (size_t) j * n];
 }
 
 static MlStep

@@ -38,6 +38,8 @@ typedef struct LogisticParams
 #define STEP_TOL 1e-5			/* the last Newton step squares this error */
 #define SEPARATED_LOSS 1e-6		/* mean loss at which a separated fit is good enough to stop */
 
+#define ABSENT_ETA (-40.0)		/* predictor of a class without rows: probability 4e-18 */
+
 enum
 {
 	SUM_WEIGHT,
@@ -497,8 +499,10 @@ assemble(Fit *fit, double *gradient)
 	/* The common part of all intercepts does not matter: hold it where it is. */
 	if (fit->penalized)
 	{
-		double		c = fmax(h[0], DBL_MIN);
+		double		c = 0;
 
+		for (size_t a = 0; a < (size_t) l->blocks; a++)
+			c = fmax(c, h[a * d * q + a * d]);
 		for (size_t a = 0; a < (size_t) l->blocks; a++)
 			for (size_t b = 0; b < (size_t) l->blocks; b++)
 				h[a * d * q + b * d] += c;
@@ -514,6 +518,7 @@ find_fixed(Fit *fit)
 	size_t		d = l->d;
 	double	   *gram;
 	bool	   *aliased;
+	int			reference = 0;
 
 	if (fit->problem->pass > 0)
 	{
@@ -539,8 +544,43 @@ find_fixed(Fit *fit)
 		ml_newton_alias(d, gram, ALIAS_TOL, aliased);
 	}
 	aliased[0] = !fit->params->intercept;
+	while (l->blocks > 1 && !fit->penalized && fit->state[l->weights + reference] == 0)
+		reference++;
 	for (int j = 0; j < l->q; j++)
-		fit->fixed[j] = aliased[j % d] || (l->blocks > 1 && !fit->penalized && j < (int) d);
+	{
+		int			k = j / d;
+
+		fit->fixed[j] = aliased[j % d] ||
+			(l->blocks > 1 && ((!fit->penalized && k == reference) || fit->state[l->weights + k] == 0));
+	}
+}
+
+/*
+ * Classes without rows (a fold may miss one) get a constant predictor far
+ * below the others.  Done once, before the first step; true when it was.
+ */
+static bool
+set_absent(Fit *fit, const double *old)
+{
+	const Layout *l = &fit->l;
+	double	   *point = ml_carry_point(fit->carry);
+	bool		changed = false;
+
+	if (fit->problem->pass > 0 || l->blocks == 1)
+		return false;
+	if (old)
+		memcpy(point, ml_carry_point(old), sizeof(double) * l->q);
+	for (int k = 0; k < l->blocks; k++)
+	{
+		double	   *own = point + (size_t) k * l->d;
+
+		if (fit->state[l->weights + k] > 0 || own[0] == ABSENT_ETA)
+			continue;
+		memset(own, 0, sizeof(double) * l->d);
+		own[0] = ABSENT_ETA;
+		changed = true;
+	}
+	return changed;
 }
 
 /* Penalties and units of the unknowns: `unit` turns a standardized coefficient into the one that is penalised. */
@@ -676,13 +716,21 @@ set_measures(Fit *fit, MlLinear *m)
 	const Layout *l = &fit->l;
 	const double *state = fit->state;
 	const double *weight = state + l->weights;
+	double		penalty = 0;
 	int			free_unknowns = 0;
 
 	m->n = state[SUM_ROWS];
 	m->df = INFINITY;
 	m->mean_interval = true;
 	m->iterations = fit->problem->pass + 1;
-	m->log_likelihood = -(fit->penalized ? state[SUM_LOSS] : fit->descent.objective);
+	for (int i = 0; i < l->q; i++)
+	{
+		double		x = ml_carry_point(fit->carry)[i];
+
+		penalty += fit->descent.l1 ? fit->descent.l1[i] * fabs(x) : 0;
+		penalty += fit->descent.l2 ? fit->descent.l2[i] * x * x / 2 : 0;
+	}
+	m->log_likelihood = fmin(penalty - fit->descent.objective, 0);
 	m->deviance = -2 * m->log_likelihood;
 	m->null_deviance = 0;
 	for (int k = 0; k < fit->problem->classes; k++)
@@ -703,8 +751,18 @@ set_measures(Fit *fit, MlLinear *m)
 	}
 }
 
+/* A class that is neither the reference nor without rows: its fixed columns are the aliased ones. */
+static int
+free_block(const Fit *fit)
+{
+	for (int k = fit->l.blocks - 1; k > 0; k--)
+		if (fit->state[fit->l.weights + k] > 0)
+			return k;
+	return 0;
+}
+
 static MlLinear *
-make_model(Fit *fit, bool separated, const double *direction)
+make_model(Fit *fit, bool inference, const double *direction)
 {
 	const MlProblem *problem = fit->problem;
 	const Layout *l = &fit->l;
@@ -720,7 +778,7 @@ make_model(Fit *fit, bool separated, const double *direction)
 	}
 	if (!fit->penalized)
 	{
-		const bool *fixed = fit->fixed + (l->q - l->d) + 1;
+		const bool *fixed = fit->fixed + (size_t) free_block(fit) * l->d + 1;
 		const char *names = name_columns(problem, fixed, &count);
 
 		if (count > 0)
@@ -729,7 +787,7 @@ make_model(Fit *fit, bool separated, const double *direction)
 			memcpy(m->aliased, fixed, sizeof(bool) * problem->p);
 			ml_warn("%d column(s) depend linearly on earlier ones and get no coefficient: %s", count, names);
 		}
-		if (l->newton && !separated)
+		if (l->newton && inference)
 			set_covariance(fit, m, direction);
 	}
 	set_measures(fit, m);
@@ -765,7 +823,8 @@ conclude(Fit *fit, MlVerdict verdict, bool separated, MlResult *result)
 				"a larger \"max_iter\", a larger \"tol\" or a penalty \"l2\" helps",
 				fit->problem->pass + 1, result->stop, descent->gradient_max, descent->gradient_tol);
 	}
-	result->model = make_model(fit, separated, direction);
+	/* After a rejected step the sums belong to another point than the estimates. */
+	result->model = make_model(fit, !separated && (result->converged || direction), direction);
 	if (separated || direction)
 		result->converged = false;
 	/* A separated sample is no place to start from. */
@@ -802,6 +861,13 @@ logistic_finish(const MlProblem *problem, double *state, MlResult *result)
 	find_fixed(&fit);
 	set_penalties(&fit);
 
+	for (int j = 0; j < l->q; j++)
+		fit.carry[result->ncarry - l->q + j] = fit.fixed[j];
+	result->carry = fit.carry;
+	result->objective = NAN;
+	if (set_absent(&fit, old))
+		return ML_AGAIN;
+
 	fit.descent.q = l->q;
 	fit.descent.value = state[SUM_LOSS];
 	fit.descent.hessian = (double *) assemble(&fit, gradient);
@@ -811,15 +877,12 @@ logistic_finish(const MlProblem *problem, double *state, MlResult *result)
 	fit.descent.step_tol = STEP_TOL;
 	fit.descent.size = 1;
 	fit.descent.pass = problem->pass;
+	fit.descent.confirm = !fit.penalized && state[SUM_ROWS] <= ML_CONFIRM_ROWS;
 	fit.descent.max_iter = l->newton ? params->max_iter : params->max_iter * FIRST_ORDER_PASSES;
 	if (l->newton)
 		verdict = ml_newton_advance(&fit.descent, old, fit.carry);
 	else
 		verdict = ml_lbfgs_advance(&fit.descent, old, fit.carry);
-	for (int j = 0; j < l->q; j++)
-		fit.carry[result->ncarry - l->q + j] = fit.fixed[j];
-
-	result->carry = fit.carry;
 	result->objective = fit.descent.objective;
 	/* Every row strictly on its side of a hyperplane proves that there is no maximum. */
 	separated = !fit.penalized && state[SUM_WRONG] <= 0;
@@ -828,6 +891,7 @@ logistic_finish(const MlProblem *problem, double *state, MlResult *result)
 		if (verdict == ML_VERDICT_AGAIN && state[SUM_LOSS] > SEPARATED_LOSS * state[SUM_WEIGHT])
 			return ML_AGAIN;
 		memcpy(ml_carry_point(fit.carry), ml_carry_point(old), sizeof(double) * l->q);
+		fit.descent.objective = result->objective = state[SUM_LOSS];
 	}
 	else if (verdict == ML_VERDICT_AGAIN)
 		return ML_AGAIN;

@@ -73,24 +73,24 @@ solve(const MlCross *c, double l2, double *factor, double *gamma)
  * for the trace and one for the variance: H - l2 H H.
  */
 static void
-infer(const MlCross *c, double l2, double rss, double *factor, MlLinear *m)
+infer(const MlCross *c, double l2, double rss, const double *factor, MlLinear *m)
 {
 	int			p = c->p;
 	size_t		side = (size_t) p + 1;
 	double		used = m->intercept ? 1.0 : 0.0;
+	double	   *h = ml_alloc((size_t) p * p + 1, sizeof(double));
 	double	   *hh = ml_alloc((size_t) p * p + 1, sizeof(double));
 
 	ml_check_interrupts();
-	ml_cholesky_inverse(p, factor);
-	ml_check_interrupts();
+	ml_cholesky_invert(p, factor, h, ml_check_interrupts);
 	/* H is symmetric: the sum over its rows of h h' is H H */
 	for (int from = 0; from < p; from += 64)
 	{
-		ml_gram_add(p - from < 64 ? p - from : 64, p, factor + (size_t) from * p, hh);
+		ml_gram_add(p - from < 64 ? p - from : 64, p, h + (size_t) from * p, hh);
 		ml_check_interrupts();
 	}
 	for (int j = 0; j < p; j++)
-		used += 1.0 - l2 * factor[j + (size_t) j * p];
+		used += 1.0 - l2 * h[j + (size_t) j * p];
 	m->df = c->rows - used;
 	if (!(m->df > 0.0))
 		return;
@@ -101,7 +101,10 @@ infer(const MlCross *c, double l2, double rss, double *factor, MlLinear *m)
 	for (int j = 0; j < p; j++)
 		for (int i = 0; i < p; i++)
 			m->vcov[(j + 1) * side + i + 1] =
-				m->dispersion * (factor[i + (size_t) j * p] - l2 * hh[i + (size_t) j * p]);
+				m->dispersion * (h[i + (size_t) j * p] - l2 * hh[i + (size_t) j * p]);
+	/* under a penalty that leaves no variance, the difference may fall below zero by rounding */
+	for (size_t j = 0; j < side; j++)
+		m->vcov[j * side + j] = fmax(m->vcov[j * side + j], 0.0);
 }
 
 static MlStep
