@@ -186,6 +186,11 @@ typedef struct MlAlgorithm
 	void		(*importance) (const void *model, double *share);	/* p numbers >= 0 */
 } MlAlgorithm;
 
+/* Every algorithm is declared here: the Makefile makes the list from the folders. */
+#define ML_ALGORITHM(symbol) extern const MlAlgorithm symbol;
+#include "algo/list.h"
+#undef ML_ALGORITHM
+
 /* ---- what the core does for algorithms ---- */
 
 /* Allocates count * size zeroed bytes against the memory budget; freed with the training. */

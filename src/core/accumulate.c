@@ -45,6 +45,23 @@ wrong_count(const MlSpec *spec, int given)
 					   spec->weight ? ", then the weight" : "")));
 }
 
+/* The type that an argument has in the call, or, where an engine tells us nothing, in the declaration. */
+static Oid
+argument_type(FunctionCallInfo fcinfo, int n)
+{
+	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, n);
+
+	if (!OidIsValid(type))
+	{
+		Oid		   *declared;
+		int			ndeclared;
+
+		(void) get_func_signature(fcinfo->flinfo->fn_oid, &declared, &ndeclared);
+		type = n < ndeclared ? declared[n] : InvalidOid;
+	}
+	return type;
+}
+
 static CallSite *
 open_site(FunctionCallInfo fcinfo, const MlState *state)
 {
@@ -63,7 +80,7 @@ open_site(FunctionCallInfo fcinfo, const MlState *state)
 	site->plain = palloc0(k * sizeof(bool));
 	site->cells = palloc0(k * sizeof(double));
 	site->place = palloc0(k * sizeof(int));
-	site->array = site->nargs == 1 && k > 1;
+	site->array = site->nargs == 1 && k > 1 && argument_type(fcinfo, first) == FLOAT8ARRAYOID;
 	for (int i = 0; i < k; i++)
 	{
 		int			target = site->spec->target_at;
@@ -84,7 +101,7 @@ open_site(FunctionCallInfo fcinfo, const MlState *state)
 	}
 	for (int i = 0; !site->array && i < site->nargs && i < k; i++)
 	{
-		Oid			type = get_fn_expr_argtype(fcinfo->flinfo, first + i);
+		Oid			type = argument_type(fcinfo, first + i);
 
 		ml_converter_init(&site->converters[i], &site->columns[site->place[i]], type, false);
 		site->plain[i] = type == FLOAT8OID;
@@ -145,7 +162,9 @@ ML_FUNCTION(ml_sql_accumulate)
 	double		u = 0;
 
 	if (!AggCheckCallContext(fcinfo, NULL))
-		elog(ERROR, "ml_accumulate called outside an aggregate");
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("this function is a part of the aggregate ml_accumulate and cannot be called alone")));
 	if (PG_ARGISNULL(0))
 	{
 		MlState    *spec;
@@ -153,7 +172,7 @@ ML_FUNCTION(ml_sql_accumulate)
 		if (PG_ARGISNULL(1))
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("the specification must not be NULL"),
+					 errmsg("argument \"spec\" must not be null"),
 					 errhint("It comes from ml_spec.")));
 		spec = (MlState *) PG_DETOAST_DATUM(PG_GETARG_DATUM(1));
 		state = MemoryContextAllocHuge(CurrentMemoryContext, VARSIZE(spec));
@@ -226,7 +245,9 @@ ML_FUNCTION(ml_sql_state_combine)
 	MlSpec	   *spec = fcinfo->flinfo->fn_extra;
 
 	if (!AggCheckCallContext(fcinfo, NULL))
-		elog(ERROR, "ml_combine called outside an aggregate");
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("this function is a part of the aggregate ml_combine and cannot be called alone")));
 	if (PG_ARGISNULL(1))
 	{
 		if (PG_ARGISNULL(0))
@@ -268,7 +289,7 @@ text_array(ArrayType *array, const char *what, int *n)
 		if (nulls[i])
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("%s must not contain NULL", what)));
+					 errmsg("argument \"%s\" must not contain NULL", what)));
 		out[i] = TextDatumGetCString(values[i]);
 	}
 	return out;
@@ -285,10 +306,11 @@ ML_FUNCTION(ml_sql_spec)
 	bool	   *scaled;
 	bool		listed = false;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("algorithm, columns and target must not be NULL")));
+	for (int i = 0; i < 3; i++)
+		if (PG_ARGISNULL(i))
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("argument \"%s\" must not be null", i == 0 ? "algorithm" : i == 1 ? "columns" : "target")));
 	spec.algorithm = ml_registry_find(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
 	if (!(spec.algorithm->flags & ML_SINGLE_PASS) || !(spec.algorithm->tasks & ML_REGRESSION))
 		ereport(ERROR,
@@ -307,7 +329,7 @@ ML_FUNCTION(ml_sql_spec)
 			if (strcmp(names[i], names[j]) == 0)
 				ereport(ERROR,
 						(errcode(ERRCODE_DUPLICATE_COLUMN),
-						 errmsg("column \"%s\" appears twice", names[i])));
+						 errmsg("column \"%s\" appears twice in the columns", names[i])));
 		if (strcmp(names[i], spec.target) == 0)
 		{
 			spec.target_at = i;

@@ -6,7 +6,7 @@
  * limit holds for one context, so that unpacked models in the cache take
  * nothing away from a training.
  *
- * Warnings: one sink is current; it is forgotten when the (sub)transaction that
+ * Warnings: sinks are a stack; one is forgotten when the (sub)transaction that
  * set it aborts, since its memory goes then.
  *
  * Bytes: network order.  Text is UTF-8 whatever the database's encoding, so that
@@ -125,8 +125,22 @@ ml_alloc(size_t count, size_t size)
 
 /* ---- messages ---- */
 
-static MlWarnings *current_sink = NULL;
-static SubTransactionId sink_subxact = InvalidSubTransactionId;
+/*
+ * The sinks of trainings within trainings, the current one last.  A source may
+ * call a function that trains, too, and that may fail in a subtransaction while
+ * the outer training goes on: then its sinks go, without a look at their memory,
+ * which the abort has freed before it tells us.
+ */
+typedef struct SinkEntry
+{
+	MlWarnings *sink;
+	SubTransactionId subxact;
+} SinkEntry;
+
+#define MAX_SINKS 64
+
+static SinkEntry sinks[MAX_SINKS];
+static int	nsinks = 0;
 
 /* printf into palloc'd text. */
 static char *format_message(const char *format, va_list args) pg_attribute_printf(1, 0);
@@ -154,21 +168,22 @@ format_message(const char *format, va_list args)
 static void
 sink_xact_end(XactEvent event, void *arg)
 {
-	current_sink = NULL;
+	nsinks = 0;
 }
 
 static void
 sink_subxact_end(SubXactEvent event, SubTransactionId subxact, SubTransactionId parent, void *arg)
 {
-	if (event == SUBXACT_EVENT_ABORT_SUB && subxact == sink_subxact)
-		current_sink = NULL;
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	while (nsinks > 0 && sinks[nsinks - 1].subxact >= subxact)
+		nsinks--;
 }
 
-MlWarnings *
-ml_warnings_to(MlWarnings *sink)
+void
+ml_warnings_push(MlWarnings *sink)
 {
 	static bool registered = false;
-	MlWarnings *before = current_sink;
 
 	if (!registered)
 	{
@@ -176,9 +191,25 @@ ml_warnings_to(MlWarnings *sink)
 		RegisterSubXactCallback(sink_subxact_end, NULL);
 		registered = true;
 	}
-	current_sink = sink;
-	sink_subxact = GetCurrentSubTransactionId();
-	return before;
+	if (nsinks == MAX_SINKS)
+		ereport(ERROR,
+				(errcode(ERRCODE_STATEMENT_TOO_COMPLEX),
+				 errmsg("trainings are nested too deeply"),
+				 errdetail("A source trained another model, and so on.")));
+	sinks[nsinks].sink = sink;
+	sinks[nsinks].subxact = GetCurrentSubTransactionId();
+	nsinks++;
+}
+
+void
+ml_warnings_pop(const MlWarnings *sink)
+{
+	int			n = nsinks;
+
+	while (n > 0 && sinks[n - 1].sink != sink)
+		n--;
+	if (n > 0)
+		nsinks = n - 1;
 }
 
 void
@@ -191,8 +222,9 @@ ml_warn(const char *format,...)
 	message = format_message(format, args);
 	va_end(args);
 
-	if (current_sink != NULL)
+	if (nsinks > 0)
 	{
+		MlWarnings *current_sink = sinks[nsinks - 1].sink;
 		MemoryContext old;
 		ListCell   *lc;
 

@@ -35,7 +35,8 @@ extern void ml_budget_check(Size bytes, const char *what);
 /*
  * While set, ml_warn appends a copy of each distinct message here (allocated in
  * `cxt`) and sends it as WARNING (01000) the first time; `quiet` keeps the
- * list only.  Returns the sink before; NULL is no sink: WARNINGs only.
+ * list only.  Without any sink there are WARNINGs only.  pop makes the one
+ * before `sink` current again; an abort of the (sub)transaction does so too.
  */
 typedef struct MlWarnings
 {
@@ -43,7 +44,8 @@ typedef struct MlWarnings
 	List	   *messages;		/* of char * */
 	bool		quiet;
 } MlWarnings;
-extern MlWarnings *ml_warnings_to(MlWarnings *sink);
+extern void ml_warnings_push(MlWarnings *sink);
+extern void ml_warnings_pop(const MlWarnings *sink);
 
 /* Lines of ml_describe: pairs of text, number as float8out would print it. */
 struct MlRows

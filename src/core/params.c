@@ -184,8 +184,13 @@ ml_nearest(const char *word, const char *const *candidates, int n)
 	int			best_distance;
 	const char *best = NULL;
 
-	if (len > NEAREST_MAX)
+	if (len == 0 || len > NEAREST_MAX)
 		return NULL;
+	for (int i = 0; i < n; i++)
+	{
+		if (pg_strcasecmp(word, candidates[i]) == 0)
+			return candidates[i];
+	}
 	best_distance = 1 + (int) len / 3;
 	for (int i = 0; i < n; i++)
 	{

@@ -549,10 +549,24 @@ ml_site_encode(MlSite *site, FunctionCallInfo fcinfo)
 }
 
 void
+ml_check_prediction(double value)
+{
+	if (unlikely(!isfinite(value)))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("prediction is out of range"),
+				 errdetail("A number of the row is too large for the coefficients of the model.")));
+}
+
+void
 ml_site_predict(MlSite *site, FunctionCallInfo fcinfo)
 {
+	int			n = site->model->classes > 2 ? site->model->classes : 1;
+
 	ml_site_encode(site, fcinfo);
 	site->model->algorithm->predict(site->model->fit, site->x, site->out);
+	for (int i = 0; i < n; i++)
+		ml_check_prediction(site->out[i]);
 }
 
 char *
@@ -790,6 +804,8 @@ ML_FUNCTION(ml_sql_predict_interval)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("this model of algorithm \"%s\" has no prediction intervals",
 						site->model->algorithm->name)));
+	ml_check_prediction(low);
+	ml_check_prediction(high);
 	if (site->result == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);

@@ -90,6 +90,7 @@ extern void ml_site_encode(MlSite *site, FunctionCallInfo fcinfo);
 
 /* ml_site_encode, then the model: site->out. */
 extern void ml_site_predict(MlSite *site, FunctionCallInfo fcinfo);
+extern void ml_check_prediction(double value);	/* 22003 unless it is finite */
 
 /* After ml_site_encode: the value of a schema column as text, NULL for NULL. */
 extern char *ml_site_value(MlSite *site, FunctionCallInfo fcinfo, int column);

@@ -617,6 +617,12 @@ format_label(Oid type, Datum value, char *buf)
 	}
 }
 
+char *
+ml_label_text(Oid type, Datum value)
+{
+	return format_label(type, value, palloc(LABEL_SIZE));
+}
+
 static double
 label_cell(const MlConverter *converter, Datum value)
 {
@@ -763,6 +769,9 @@ json_category(const MlColumn *column, const JsonbValue *value)
 		case jbvString:
 			text = value->val.string.val;
 			len = value->val.string.len;
+			/* to_jsonb keeps the padding of char(n), which is no part of the value */
+			if (column->type && strcmp(column->type, "character") == 0)
+				len = bpchartruelen(unconstify(char *, text), len);
 			break;
 		case jbvNumeric:
 			text = numeric_label(NumericGetDatum(value->val.numeric));

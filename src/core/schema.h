@@ -78,6 +78,9 @@ extern int	ml_array_length(MlConverter *converter, Datum value);
 struct JsonbValue;
 extern void ml_convert_json(const MlColumn *column, const struct JsonbValue *value, double *cells);
 
+/* The one text of a number, boolean, date or time, which is its category; palloc'd. */
+extern char *ml_label_text(Oid type, Datum value);
+
 extern int	ml_schema_find(const MlSchema *schema, const char *name);	/* or -1 */
 
 #endif

@@ -85,9 +85,10 @@ looks_like_query(const char *text)
 	{
 		size_t		len = strlen(words[i]);
 
+		/* neither a longer word nor a schema of that name */
 		if (pg_strncasecmp(p, words[i], len) == 0 &&
-			(isspace((unsigned char) p[len]) || p[len] == '(' || p[len] == '*' ||
-			 p[len] == '/' || p[len] == '-'))
+			p[len] != '\0' && p[len] != '.' && p[len] != '_' && p[len] != '$' &&
+			!isalnum((unsigned char) p[len]) && !IS_HIGHBIT_SET(p[len]))
 			return true;
 	}
 	return false;
@@ -100,6 +101,7 @@ one_select(const char *text)
 	List	   *parsed = raw_parser(text, RAW_PARSE_DEFAULT);
 	RawStmt    *statement;
 	SelectStmt *select;
+	ListCell   *cell;
 
 	if (list_length(parsed) != 1)
 		ereport(ERROR,
@@ -115,6 +117,16 @@ one_select(const char *text)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("source must not be SELECT INTO")));
+	if (select->withClause != NULL)
+	{
+		foreach(cell, select->withClause->ctes)
+		{
+			if (!IsA(lfirst_node(CommonTableExpr, cell)->ctequery, SelectStmt))
+				ereport(ERROR,
+						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 errmsg("source must not change data")));
+		}
+	}
 	return pnstrdup(text + statement->stmt_location,
 					statement->stmt_len > 0 ? statement->stmt_len
 					: strlen(text) - statement->stmt_location);
@@ -157,9 +169,19 @@ find_position(MlSource *source, Relation rel)
 static void
 open_relation(MlSource *source, StringInfo from)
 {
-	List	   *names = textToQualifiedNameList(cstring_to_text(source->text));
-	Relation	rel = relation_openrv(makeRangeVarFromNameList(names), AccessShareLock);
+	List	   *parts;
+	List	   *names = NIL;
+	ListCell   *cell;
+	Relation	rel;
 
+	if (!SplitIdentifierString(pstrdup(source->text), '.', &parts) || parts == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("source \"%s\" is neither a relation name nor a SELECT", source->text),
+				 errhint("Give a relation name, in double quotes unless it is made of lower-case letters, digits and _, or one SELECT.")));
+	foreach(cell, parts)
+		names = lappend(names, makeString(pstrdup((char *) lfirst(cell))));
+	rel = relation_openrv(makeRangeVarFromNameList(names), AccessShareLock);
 	if (rel->rd_rel->relkind != RELKIND_RELATION && rel->rd_rel->relkind != RELKIND_VIEW &&
 		rel->rd_rel->relkind != RELKIND_MATVIEW && rel->rd_rel->relkind != RELKIND_FOREIGN_TABLE &&
 		rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
@@ -210,10 +232,6 @@ ml_source_open(const char *text)
 	SPI_connect();
 	plan = prepare_all(from.data);
 	query = linitial(SPI_plan_get_plan_sources(plan));
-	if (linitial_node(Query, query->query_list)->hasModifyingCTE)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("source must not change data")));
 	desc = query->resultDesc;
 	MemoryContextSwitchTo(cxt);
 	source->columns = palloc0(Max(desc->natts, 1) * sizeof(MlSourceColumn));
@@ -239,8 +257,16 @@ ml_source_open(const char *text)
 	cached = SPI_plan_get_cached_plan(plan);
 	if (cached != NULL)
 	{
-		source->rows_estimate = linitial_node(PlannedStmt, cached->stmt_list)->planTree->plan_rows;
+		PlannedStmt *planned = linitial_node(PlannedStmt, cached->stmt_list);
+		bool		locks = planned->rowMarks != NIL;
+
+		source->rows_estimate = planned->planTree->plan_rows;
 		ReleaseCachedPlan(cached, NULL);
+		if (locks)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("source must not lock rows"),
+					 errhint("Leave FOR UPDATE or FOR SHARE out.")));
 	}
 	SPI_finish();
 	return source;

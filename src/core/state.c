@@ -3,7 +3,7 @@
  *
  * Layout, each piece aligned to 8 bytes:
  *
- *   MlState header | spec bytes | carry | parts | summaries | buffers
+ *   MlState header | carry | parts | summaries | buffers | spec bytes
  *
  * The spec says what is learned (algorithm, parameters, columns); a state
  * without rows *is* a specification, which ml_spec returns.  Parts are disjoint
@@ -46,15 +46,9 @@
 /* ---- layout ---- */
 
 static Size
-spec_at(void)
-{
-	return MAXALIGN(sizeof(MlState));
-}
-
-static Size
 carry_at(const MlState *state)
 {
-	return spec_at() + MAXALIGN(state->spec_size);
+	return MAXALIGN(sizeof(MlState));
 }
 
 static Size
@@ -90,10 +84,16 @@ row_doubles(const MlState *state)
 }
 
 static Size
-state_bytes(const MlState *state)
+spec_at(const MlState *state)
 {
 	return buffers_at(state) +
 		(Size) state->nparts * state->capacity * row_doubles(state) * sizeof(double);
+}
+
+static Size
+state_bytes(const MlState *state)
+{
+	return spec_at(state) + MAXALIGN(state->spec_size);
 }
 
 MlPart *
@@ -178,7 +178,8 @@ read_spec(MlReader *r)
 	spec->algorithm = ml_registry_find(text, false);
 	spec->task = ml_read_u32(r, UINT32_MAX);
 	text = ml_read_text(r);
-	if ((spec->task & spec->algorithm->tasks) == 0)
+	if (spec->task != ML_REGRESSION || (spec->task & spec->algorithm->tasks) == 0 ||
+		!(spec->algorithm->flags & ML_SINGLE_PASS))
 		ml_corrupt("state has a task that its algorithm lacks");
 	if (text)
 		spec->given = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
@@ -206,6 +207,8 @@ read_spec(MlReader *r)
 	spec->target_at = ml_read_u32(r, schema->ncolumns);
 	if (ml_read_left(r) != 0)
 		ml_corrupt("state has bytes behind its specification");
+	if (spec->target == NULL || spec->target_type == NULL)
+		ml_corrupt("state names no target");
 	complete_spec(spec);
 	return spec;
 }
@@ -236,7 +239,7 @@ ml_spec_state(const MlSpec *spec)
 									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	*state = head;
 	SET_VARSIZE(state, state_bytes(&head));
-	memcpy((char *) state + spec_at(), w.buf.data, w.buf.len);
+	memcpy((char *) state + spec_at(state), w.buf.data, w.buf.len);
 	if (head.ncarry > 0)
 		memcpy((char *) state + carry_at(state), spec->problem.carry, head.ncarry * sizeof(double));
 	for (int i = 0; spec->algorithm->init && i < head.nparts; i++)
@@ -252,13 +255,15 @@ ml_state_spec(const MlState *state)
 	MlReader	r;
 	MlSpec	   *spec;
 
-	ml_reader_init(&r, (const char *) state + spec_at(), state->spec_size);
+	ml_reader_init(&r, (const char *) state + spec_at(state), state->spec_size);
 	spec = read_spec(&r);
 	spec->flags = state->flags;
 	spec->nparts = state->nparts;
 	spec->holdout = state->holdout;
 	spec->seed = state->seed;
 	spec->hash = state->spec_hash;
+	spec->size = state->spec_size;
+	spec->part_doubles = state->part_doubles;
 	spec->problem.pass = state->pass;
 	spec->problem.ncarry = state->ncarry;
 	if (state->ncarry > 0)
@@ -274,7 +279,9 @@ ml_state_spec(const MlState *state)
 bool
 ml_state_has_spec(const MlState *state, const MlSpec *spec)
 {
+	/* The hash stands for the bytes, but memory must be safe from who finds another text for it. */
 	return state->spec_hash == spec->hash && state->flags == spec->flags &&
+		state->spec_size == spec->size && state->part_doubles == spec->part_doubles &&
 		state->nparts == spec->nparts && state->ncells == spec->schema->ncells &&
 		state->pass == spec->problem.pass && state->ncarry == spec->problem.ncarry;
 }
@@ -330,8 +337,8 @@ flush_part(const MlSpec *spec, MlState *state, int number)
 		part->y_mean += d * w / part->w;
 		part->y_m2 += w * d * (y[i] - part->y_mean);
 	}
-	for (int c = 0; (state->flags & ML_STATE_PROFILE) && c < state->ncells; c++)
-		ml_summary_add(ml_state_summary(state, c), x + c, tile.n, state->ncells);
+	if (state->flags & ML_STATE_PROFILE)
+		ml_summaries_add(ml_state_summary(state, 0), state->ncells, x, tile.n, state->ncells);
 	spec->algorithm->accumulate(&spec->problem, part->state, &tile);
 	part->n += tile.n;
 	part->buffered = 0;
@@ -358,6 +365,7 @@ grow(MlState *state, uint32 capacity)
 	memcpy(larger, state, buffers_at(state));
 	larger->capacity = capacity;
 	SET_VARSIZE(larger, state_bytes(larger));
+	memcpy((char *) larger + spec_at(larger), (char *) state + spec_at(state), state->spec_size);
 	for (int i = 0; i < state->nparts; i++)
 	{
 		int			n = (int) ml_state_part(state, i)->buffered;
@@ -474,7 +482,10 @@ ml_state_merge(const MlSpec *spec, MlState *state, const MlState *from)
 
 /* ---- the type ---- */
 
-/* Everything that reading relies on; bytes come from outside. */
+/*
+ * Everything that reading relies on; bytes come from outside.  The states of a
+ * running training (several parts, a later pass, a profile) never do.
+ */
 static void
 check_state(const MlState *state, Size size)
 {
@@ -490,13 +501,20 @@ check_state(const MlState *state, Size size)
 		state->nparts < 1 || state->nparts > MAX_PARTS || state->capacity > ML_TILE_ROWS ||
 		state->part_doubles > size || state->ncarry > size || state->flags > 0x0f ||
 		state->rows_read < 0 || state->rows_no_target < 0 || state->rows_missing < 0 ||
-		!(state->holdout >= 0 && state->holdout < 1) || state->pass > INT_MAX)
+		!(state->holdout >= 0 && state->holdout < 1))
 		ml_corrupt("state has an impossible header");
+	if (state->nparts != 1 || state->pass != 0 || state->ncarry != 0 ||
+		(state->flags & ~(ML_STATE_WEIGHT | ML_STATE_OFFSET)) != 0)
+		ml_corrupt("state is part of a training");
 	if (state_bytes(state) != size)
 		ml_corrupt("state has %zu bytes, its header needs %zu", size, state_bytes(state));
-	if (DatumGetUInt64(hash_any_extended((unsigned char *) state + spec_at(), state->spec_size, 0)) != state->spec_hash)
+	if (DatumGetUInt64(hash_any_extended((unsigned char *) state + spec_at(state), state->spec_size, 0)) != state->spec_hash)
 		ml_corrupt("state has a damaged specification");
 	spec = ml_state_spec(state);
+	if (ml_params_wants_cv(spec->algorithm->params, spec->params) ||
+		((state->flags & ML_STATE_WEIGHT) && spec->weight == NULL) ||
+		((state->flags & ML_STATE_OFFSET) && spec->offset == NULL))
+		ml_corrupt("state has an impossible specification");
 	if (spec->schema->ncells != state->ncells ||
 		spec->algorithm->state_size(&spec->problem) != state->part_doubles)
 		ml_corrupt("state does not fit its specification");
@@ -513,12 +531,9 @@ check_state(const MlState *state, Size size)
 				ml_corrupt("state has a number that is not finite");
 	}
 	for (const double *v = (const double *) ((const char *) state + buffers_at(state));
-		 (const char *) v < (const char *) state + size; v++)
+		 (const char *) v < (const char *) state + spec_at(state); v++)
 		if (!isfinite(*v))
 			ml_corrupt("state has a number that is not finite");
-	for (int c = 0; (state->flags & ML_STATE_PROFILE) && c < state->ncells; c++)
-		if (!ml_summary_valid(ml_state_summary(state, c)))
-			ml_corrupt("state has an impossible summary of column %d", c + 1);
 }
 
 MlState *

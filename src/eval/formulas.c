@@ -7,6 +7,7 @@
 #include <math.h>
 
 /* What scikit-learn 1.2 clips probabilities with: the spacing of doubles at 1. */
+#define MAX_WEIGHT 1e100		/* sums of squares of many stay finite */
 #define PROBABILITY_MIN DBL_EPSILON
 
 const char *
@@ -49,11 +50,11 @@ ml_check_probability(double value)
 void
 ml_check_weight(double value)
 {
-	if (unlikely(!(value >= 0) || isinf(value)))
+	if (unlikely(!(value >= 0 && value <= MAX_WEIGHT)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("value %g is out of range for a weight", value),
-				 errdetail("A weight is a finite number, zero or more.")));
+				 errdetail("A weight is a number from 0 to 1e100.")));
 }
 
 /* NaN with the reason, unless the value is a number. */

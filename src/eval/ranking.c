@@ -109,7 +109,7 @@ ml_rank_median_of_negated(MlRank *rank, double *low, double *high)
 		if (before < half && at >= half)
 			median = value;
 		if (!weighted && before <= half && at > half)	/* the upper of two middle values */
-			median = (median + value) / 2;
+			median = median / 2 + value / 2;
 		if (weighted && !isnan(median))
 			break;
 		if (!weighted && rank_low >= 1 && before < rank_low && at >= rank_low)

@@ -39,6 +39,7 @@ put_contribution(Tuplestorestate *store, TupleDesc tupdesc, const char *feature,
 	Datum		values[3];
 	bool		nulls[3] = {false, value == NULL, false};
 
+	ml_check_prediction(contribution);
 	values[0] = CStringGetTextDatum(feature);
 	values[1] = value == NULL ? (Datum) 0 : CStringGetTextDatum(value);
 	values[2] = Float8GetDatum(contribution);

@@ -217,7 +217,7 @@ arg_count(FunctionCallInfo fcinfo, int n, const char *name, int min, int max)
 	if (value < min || value > max)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("value %d is out of range for %s", value, name),
+				 errmsg("value %d is out of range for parameter \"%s\"", value, name),
 				 errdetail("Valid range is %d to %d.", min, max)));
 	return value;
 }
@@ -246,6 +246,11 @@ ML_FUNCTION(ml_sql_cv)
 	r.order_by = ml_arg_text(fcinfo, 11);
 	ml_arg_required(fcinfo, 12, "seed");
 	r.seed = PG_GETARG_INT64(12);
+	if (r.order_by && repeats > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("value %d is out of range for parameter \"repeats\"", repeats),
+				 errdetail("With order_by the folds are fixed, so that a repetition would give the same again.")));
 	ml_result_begin(fcinfo, &rows);
 	t = ml_training_begin("cv", &r);
 	for (int i = 0; i < MAX_METRICS; i++)

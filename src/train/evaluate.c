@@ -27,7 +27,6 @@ typedef struct Scorer
 	MlConverter *converters;	/* per column of the model */
 	MlConverter actual;
 	MlColumn	target;
-	bool		by_label;		/* the actual value is compared with labels as text */
 	FmgrInfo	output;
 	double	   *cells;
 	double	   *x;
@@ -39,25 +38,15 @@ typedef struct Scorer
 	int64		skipped;		/* no actual value */
 } Scorer;
 
-/* The class number of a label; a label that the model does not know is an error. */
-static int
-label_class(const MlModel *model, const char *label)
+/* A class that the model does not know is an error that shows it. */
+static void
+unknown_class(Scorer *s, Datum value)
 {
-	for (int k = 0; k < model->classes; k++)
-		if (strcmp(model->labels[k], label) == 0)
-			return k;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("the model does not know class \"%s\" of column \"%s\"", label, model->target),
+			 errmsg("the model does not know class \"%s\" of column \"%s\"",
+					OutputFunctionCall(&s->output, value), s->model->target),
 			 errhint("Leave such rows out of the source.")));
-}
-
-static const char *
-label_text(Scorer *s, Datum value)
-{
-	if (s->actual.type == BOOLOID)
-		return DatumGetBool(value) ? "true" : "false";
-	return OutputFunctionCall(&s->output, value);
 }
 
 static void
@@ -75,14 +64,11 @@ score_row(void *arg, TupleTableSlot *slot)
 		s->skipped++;
 		return;
 	}
-	if (model->classes > 0)
-		y = label_class(model, label_text(s, slot->tts_values[n]));
-	else
-	{
-		ml_convert(&s->actual, slot->tts_values[n], false, &y);
-		if (!isfinite(y))
-			ml_reject_value(model->target, y);
-	}
+	ml_convert(&s->actual, slot->tts_values[n], false, &y);
+	if (model->classes > 0 && y == ML_UNSEEN)
+		unknown_class(s, slot->tts_values[n]);
+	if (!isfinite(y))
+		ml_reject_value(model->target, y);
 	for (int i = 0; i < n; i++)
 	{
 		const MlColumn *col = &model->encoder->schema->columns[i];
@@ -126,19 +112,20 @@ open_scorer(Scorer *s, const MlSource *source, const int *columns)
 	for (int i = 0; i < schema->ncolumns; i++)
 		ml_converter_init(&s->converters[i], &schema->columns[i], source->columns[columns[i]].type, false);
 	s->target.name = s->model->target;
-	s->target.kind = ML_NUMBER;
+	s->target.type = s->model->target_type;
 	s->target.cells = 1;
 	if (s->model->classes > 0)
 	{
-		s->actual.type = getBaseType(type);
+		s->target.kind = ML_CATEGORY;
+		s->target.dict = ml_dict_create(CurrentMemoryContext);
+		for (int k = 0; k < s->model->classes; k++)
+			ml_dict_intern(s->target.dict, s->model->labels[k], strlen(s->model->labels[k]));
 		getTypeOutputInfo(type, &output, &varlena);
 		fmgr_info(output, &s->output);
 	}
 	else
-	{
-		s->target.kind = ml_kind_of_type(type) == 0 ? ML_NUMBER : ml_kind_of_type(type);
-		ml_converter_init(&s->actual, &s->target, type, false);
-	}
+		s->target.kind = ML_NUMBER;
+	ml_converter_init(&s->actual, &s->target, type, false);
 	s->cells = palloc(Max(schema->ncells, 1) * sizeof(double));
 	s->x = palloc(Max(s->model->encoder->p, 1) * sizeof(double));
 	s->out = palloc(Max(s->model->classes, 1) * sizeof(double));

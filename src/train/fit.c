@@ -584,14 +584,13 @@ static void
 warm_start(TileReader *r, MlFit *fit, double **carry, size_t *ncarry)
 {
 	MlWarnings	quiet = {CurrentMemoryContext, NIL, true};
-	MlWarnings *before;
 	MlFit		sample = *fit;
 	const MlMask *mask = r->mask;
 
 	if (!(r->t->algorithm->flags & ML_WARM_START) || r->t->sample == NULL ||
 		ml_dataset_rows(r->t->sample) > r->t->rows_used / 4)
 		return;
-	before = ml_warnings_to(&quiet);
+	ml_warnings_push(&quiet);
 	r->mask = NULL;				/* only where to start is taken from these rows */
 	PG_TRY();
 	{
@@ -599,7 +598,7 @@ warm_start(TileReader *r, MlFit *fit, double **carry, size_t *ncarry)
 	}
 	PG_FINALLY();
 	{
-		ml_warnings_to(before);
+		ml_warnings_pop(&quiet);
 	}
 	PG_END_TRY();
 	r->mask = mask;
@@ -760,7 +759,6 @@ choose_from_grid(MlTraining *t, const MlMask *mask)
 	double		best = 0;
 	double		best_loss = get_float8_infinity();
 	MlWarnings	quiet = {CurrentMemoryContext, NIL, true};
-	MlWarnings *before;
 
 	memcpy(params, t->params, t->algorithm->params_size);
 	for (const MlParam *p = t->algorithm->params; p->name; p++)
@@ -770,7 +768,7 @@ choose_from_grid(MlTraining *t, const MlMask *mask)
 				ml_fail_param("only one penalty can be chosen by cross-validation at a time");
 			penalty = (double *) (params + p->offset);
 		}
-	before = ml_warnings_to(&quiet);
+	ml_warnings_push(&quiet);
 	PG_TRY();
 	{
 		for (int i = 0; i < GRID_SIZE; i++)
@@ -788,7 +786,7 @@ choose_from_grid(MlTraining *t, const MlMask *mask)
 	}
 	PG_FINALLY();
 	{
-		ml_warnings_to(before);
+		ml_warnings_pop(&quiet);
 	}
 	PG_END_TRY();
 	*penalty = best;

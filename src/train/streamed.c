@@ -214,6 +214,8 @@ scan(MlTraining *t, MlSpec *spec)
 	bool		isnull;
 
 	spec->hash = state->spec_hash;
+	spec->size = state->spec_size;
+	spec->part_doubles = state->part_doubles;
 	t->rows_read = 0;
 	if ((t->source->position || t->request.holdout == 0) && n + extra + 1 <= FUNC_MAX_ARGS)
 	{
@@ -379,15 +381,15 @@ static void
 finish_quietly(MlTraining *t, MlStreamed *s, const void *params, MlResult *result)
 {
 	MlWarnings	quiet = {CurrentMemoryContext, NIL, true};
-	MlWarnings *before = ml_warnings_to(&quiet);
 
+	ml_warnings_push(&quiet);
 	PG_TRY();
 	{
 		*result = finish_parts(t, s->spec, s->state, 1, params);
 	}
 	PG_FINALLY();
 	{
-		ml_warnings_to(before);
+		ml_warnings_pop(&quiet);
 	}
 	PG_END_TRY();
 }

@@ -28,6 +28,8 @@
 #include "core/state.h"
 
 #define MAX_CLASSES 1000
+#define MANY_CLASSES 20			/* beyond, and with less than two rows a class, they are no labels */
+#define MAX_EXACT 9007199254740992.0	/* 2^53: beyond, a double merges integers */
 #define SAMPLE_ROWS 32768		/* a first fit on so many rows saves passes over all of them */
 #define SAMPLE_SALT 0x5a3b1e
 #define MAX_LEVELS 100000		/* of a category column found by "all columns": beyond it is an identifier */
@@ -119,6 +121,10 @@ settle_algorithm(MlTraining *t)
 				 errmsg("algorithm \"%s\" does not do %s", t->algorithm->name, task_name(t->task)),
 				 errdetail("The target \"%s\" makes this a %s task.", t->request.target, task_name(t->task)),
 				 errhint("Name another algorithm, or the task.")));
+	if (t->core.class_weight != ML_CLASS_WEIGHT_NONE && t->task == ML_REGRESSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("parameter \"class_weight\" needs classes, but this is a regression")));
 	if (t->algorithm->check)
 		t->algorithm->check(t->params, t->task);
 }
@@ -134,6 +140,15 @@ role_column(const MlTraining *t, const char *param)
 	return p ? *(char *const *) ((const char *) t->params + p->offset) : NULL;
 }
 
+static void
+target_role(const MlTraining *t, const char *role)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("the target \"%s\" cannot be %s", t->request.target, role),
+			 errhint("Name another column.")));
+}
+
 static int
 number_column(const MlTraining *t, const char *name, const char *role, bool must_be_number)
 {
@@ -143,6 +158,8 @@ number_column(const MlTraining *t, const char *name, const char *role, bool must
 	if (name == NULL)
 		return -1;
 	column = ml_source_column(t->source, name);
+	if (column == t->target_column)
+		target_role(t, role);
 	kind = ml_kind_of_type(t->source->columns[column].type);
 	if (kind == 0 || kind == ML_CATEGORY || kind == ML_ARRAY || (must_be_number && kind != ML_NUMBER))
 		ereport(ERROR,
@@ -186,7 +203,8 @@ add_feature(MlTraining *t, int column, bool named)
 		if (strcmp(t->schema->columns[i].name, from->name) == 0)
 			ereport(ERROR,
 					(errcode(named ? ERRCODE_DUPLICATE_COLUMN : ERRCODE_AMBIGUOUS_COLUMN),
-					 errmsg("column \"%s\" appears twice", from->name)));
+					 errmsg("column \"%s\" appears twice in the %s", from->name,
+							named ? "features" : "source")));
 	col = &t->schema->columns[n];
 	col->name = from->name;
 	col->type = format_type_be(from->type);
@@ -217,9 +235,7 @@ resolve_features(MlTraining *t)
 			int			column = ml_source_column(source, t->request.features[i]);
 
 			if (column == t->target_column)
-				ereport(ERROR,
-						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						 errmsg("the target \"%s\" cannot be a feature", t->request.target)));
+				target_role(t, "a feature");
 			if (column != t->offset_column &&
 				!name_in(source->columns[column].name, t->request.exclude, t->request.nexclude))
 				add_feature(t, column, true);
@@ -239,6 +255,8 @@ resolve_features(MlTraining *t)
 void
 ml_training_open(MlTraining *t, const MlRequest *request)
 {
+	MlKind		target_kind;
+
 	t->request = *request;
 	t->cxt = CurrentMemoryContext;
 	t->warnings.cxt = CurrentMemoryContext;
@@ -259,12 +277,16 @@ ml_training_open(MlTraining *t, const MlRequest *request)
 				 errmsg("no target given"),
 				 errhint("Name the column to be predicted: target => '...'.")));
 	t->target_column = ml_source_column(t->source, request->target);
-	if (ml_kind_of_type(t->source->columns[t->target_column].type) == 0 ||
-		ml_kind_of_type(t->source->columns[t->target_column].type) == ML_ARRAY)
+	target_kind = ml_kind_of_type(t->source->columns[t->target_column].type);
+	if (target_kind != ML_NUMBER && target_kind != ML_BOOLEAN && target_kind != ML_CATEGORY)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" of type %s cannot be the target", request->target,
-						format_type_be(t->source->columns[t->target_column].type))));
+						format_type_be(t->source->columns[t->target_column].type)),
+				 target_kind == 0 || target_kind == ML_ARRAY
+				 ? errhint("Cast it in the source to a number, text or boolean.")
+				 : errhint("Make it a number in the source, as in extract(epoch FROM %s).",
+						   quote_identifier(request->target))));
 	if (t->task == 0)
 		t->task = task_of_type(t->source->columns[t->target_column].type);
 	if (t->task == ML_REGRESSION &&
@@ -280,6 +302,8 @@ ml_training_open(MlTraining *t, const MlRequest *request)
 	t->offset_column = number_column(t, role_column(t, "offset"), "an offset", true);
 	t->order_column = number_column(t, request->order_by, "an order", false);
 	t->split_column = request->split_by ? ml_source_column(t->source, request->split_by) : -1;
+	if (t->split_column == t->target_column)
+		target_role(t, "split by");
 	resolve_features(t);
 }
 
@@ -302,15 +326,8 @@ flush_pending(MlTraining *t)
 
 	if (n == 0)
 		return;
-	for (int i = 0; i < t->schema->ncolumns; i++)
-	{
-		const MlColumn *col = &t->schema->columns[i];
-
-		for (int c = col->first_cell; c < col->first_cell + col->cells; c++)
-			ml_summary_add(&t->summaries[c], t->pending + c, n, t->stored_width);
-	}
-	if (t->y_summary)
-		ml_summary_add(t->y_summary, t->pending + t->schema->ncells, n, t->stored_width);
+	ml_summaries_add(t->summaries, t->schema->ncells + (t->y_summary ? 1 : 0),
+					 t->pending, n, t->stored_width);
 	ml_dataset_append(t->rows, t->pending, n);
 	t->npending = 0;
 	ml_progress_rows(t->rows_read);
@@ -395,14 +412,11 @@ first_row(Collector *c, TupleTableSlot *slot)
 		t->sample = ml_dataset_create(at, ml_budget_bytes() / 4);
 		t->sample_share = SAMPLE_ROWS / t->source->rows_estimate;
 	}
-	t->summaries = ml_alloc(Max(t->schema->ncells, 1), sizeof(MlSummary));
-	for (int i = 0; i < t->schema->ncells; i++)
+	t->summaries = ml_alloc(t->schema->ncells + 1, sizeof(MlSummary));
+	for (int i = 0; i <= t->schema->ncells; i++)
 		ml_summary_init(&t->summaries[i], i);
 	if (t->target_dict == NULL)
-	{
-		t->y_summary = palloc0(sizeof(MlSummary));
-		ml_summary_init(t->y_summary, t->schema->ncells);
-	}
+		t->y_summary = &t->summaries[t->schema->ncells];
 	MemoryContextSwitchTo(old);
 }
 
@@ -670,7 +684,7 @@ nothing_to_learn(const MlTraining *t, const char *why)
 
 /* ---- task and classes ---- */
 
-/* Labels of a number target, as the table would print them. */
+/* Labels of a number target, as the table would print them whatever the settings. */
 static void
 number_labels(MlTraining *t)
 {
@@ -681,22 +695,17 @@ number_labels(MlTraining *t)
 	{
 		double		value = t->label_value[k];
 
-		switch (type)
-		{
-			case BOOLOID:
-				t->labels[k] = pstrdup(value != 0 ? "true" : "false");
-				break;
-			case INT2OID:
-			case INT4OID:
-			case INT8OID:
-				t->labels[k] = psprintf("%lld", (long long) value);
-				break;
-			case FLOAT4OID:
-				t->labels[k] = DatumGetCString(DirectFunctionCall1(float4out, Float4GetDatum((float4) value)));
-				break;
-			default:
-				t->labels[k] = DatumGetCString(DirectFunctionCall1(float8out, Float8GetDatum(value)));
-		}
+		if (fabs(value) >= MAX_EXACT)
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("value %.0f of target \"%s\" is too large for a label", value, t->request.target),
+					 errhint("Cast the target to text in the source.")));
+		if (type == BOOLOID)
+			t->labels[k] = ml_label_text(BOOLOID, BoolGetDatum(value != 0));
+		else if (type == FLOAT4OID)
+			t->labels[k] = ml_label_text(FLOAT4OID, Float4GetDatum((float4) value));
+		else
+			t->labels[k] = ml_label_text(FLOAT8OID, Float8GetDatum(value));
 	}
 }
 
@@ -827,6 +836,27 @@ settle_task(MlTraining *t)
 					t->task == ML_CLASSIFICATION ? "a label: classification" : "a number: regression")));
 }
 
+/* One warning, however many they are. */
+static void
+warn_rare_classes(const MlTraining *t, double total)
+{
+	int			rare = 0;
+	int			least = 0;
+
+	for (int k = 0; k < t->classes; k++)
+	{
+		rare += t->class_rows[k] < 0.01 * total;
+		if (t->class_rows[k] < t->class_rows[least])
+			least = k;
+	}
+	if (rare > 1)
+		ml_warn("%d classes of target \"%s\" have less than 1 %% of %.0f rows each, the fewest is \"%s\" with %.0f",
+				rare, t->request.target, total, t->labels[least], t->class_rows[least]);
+	else if (rare == 1)
+		ml_warn("class \"%s\" of target \"%s\" has only %.0f of %.0f rows", t->labels[least],
+				t->request.target, t->class_rows[least], total);
+}
+
 static void
 settle_classes(MlTraining *t)
 {
@@ -848,10 +878,13 @@ settle_classes(MlTraining *t)
 				 errmsg("target \"%s\" has only one class, \"%s\"", t->request.target,
 						t->classes ? t->labels[0] : ""),
 				 errdetail("%lld rows were used.", (long long) t->rows_used)));
-	for (int k = 0; k < t->classes; k++)
-		if (t->class_rows[k] < 0.01 * total)
-			ml_warn("class \"%s\" of target \"%s\" has only %.0f of %.0f rows", t->labels[k],
-					t->request.target, t->class_rows[k], total);
+	if (t->classes > MANY_CLASSES && t->classes > t->rows_used / 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("target \"%s\" is no label", t->request.target),
+				 errdetail("It has %d different values in %lld rows.", t->classes, (long long) t->rows_used),
+				 t->target_dict == NULL ? errhint("For a number use task => 'regression'.") : 0));
+	warn_rare_classes(t, total);
 	if (t->core.class_weight == ML_CLASS_WEIGHT_BALANCED)
 	{
 		t->class_weight = palloc(t->classes * sizeof(double));

@@ -64,6 +64,10 @@ ml_arg_names(FunctionCallInfo fcinfo, int n, const char *what, int *count)
 	*count = -1;
 	if (PG_ARGISNULL(n))
 		return NULL;
+	if (ARR_NDIM(PG_GETARG_ARRAYTYPE_P(n)) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("argument \"%s\" must be a one-dimensional array", what)));
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, count);
 	names = palloc(Max(*count, 1) * sizeof(char *));
 	for (int i = 0; i < *count; i++)
@@ -71,7 +75,7 @@ ml_arg_names(FunctionCallInfo fcinfo, int n, const char *what, int *count)
 		if (nulls[i])
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("%s must not contain NULL", what)));
+					 errmsg("argument \"%s\" must not contain NULL", what)));
 		names[i] = TextDatumGetCString(values[i]);
 	}
 	return names;
@@ -83,7 +87,7 @@ ml_arg_required(FunctionCallInfo fcinfo, int n, const char *name)
 	if (PG_ARGISNULL(n))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be NULL", name)));
+				 errmsg("argument \"%s\" must not be null", name)));
 }
 
 Datum
@@ -110,7 +114,7 @@ ml_training_begin(const char *command, const MlRequest *request)
 	t = palloc0(sizeof(MlTraining));
 	t->cxt = cxt;
 	t->warnings.cxt = cxt;
-	ml_warnings_to(&t->warnings);
+	ml_warnings_push(&t->warnings);
 	ml_progress_start(command, InvalidOid);
 	ml_progress_phase(ML_PHASE_ANALYZE);
 	ml_training_open(t, request);
@@ -120,7 +124,7 @@ ml_training_begin(const char *command, const MlRequest *request)
 void
 ml_training_end(MlTraining *t)
 {
-	ml_warnings_to(NULL);
+	ml_warnings_pop(&t->warnings);
 	ml_progress_end();
 	MemoryContextDelete(t->cxt);
 }
@@ -182,16 +186,16 @@ static MlFit *
 quiet_fit(MlTraining *t, const MlMask *mask, const void *params)
 {
 	MlWarnings	quiet = {CurrentMemoryContext, NIL, true};
-	MlWarnings *before = ml_warnings_to(&quiet);
-	MlFit	   *fit = NULL;
+	MlFit	   *volatile fit = NULL;
 
+	ml_warnings_push(&quiet);
 	PG_TRY();
 	{
 		fit = ml_fit_rows(t, mask, params, NULL);
 	}
 	PG_FINALLY();
 	{
-		ml_warnings_to(before);
+		ml_warnings_pop(&quiet);
 	}
 	PG_END_TRY();
 	return fit;
@@ -355,7 +359,7 @@ read_request(FunctionCallInfo fcinfo, int first, MlRequest *r)
 	if (!(r->holdout >= 0 && r->holdout <= 0.9))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("value %g is out of range for holdout", r->holdout),
+				 errmsg("value %g is out of range for parameter \"holdout\"", r->holdout),
 				 errdetail("Valid range is 0 to 0.9: the share of rows kept for measuring.")));
 	r->split_by = ml_arg_text(fcinfo, first + 9);
 	r->order_by = ml_arg_text(fcinfo, first + 10);
