@@ -53,10 +53,14 @@ for (i in seq_len(nrow(fits))) {
     say(name, "", "aic", fit$aic)
   }
   say(name, 1:3, "prediction", unname(fitted(fit)[1:3]))
-  interval <- if (linear) suppressWarnings(predict(fit, interval = "prediction", level = 0.9, weights = 1)[1:3, ])
-  else NULL
-  if (!is.null(interval)) {
-    say(name, 1:3, "low", interval[, "lwr"])
-    say(name, 1:3, "high", interval[, "upr"])
+  # Of a new observation for lm, of the mean for glm.
+  if (linear)
+    interval <- suppressWarnings(predict(fit, interval = "prediction", level = 0.9, weights = 1)[1:3, c("lwr", "upr")])
+  else {
+    eta <- predict(fit, se.fit = TRUE)
+    q <- if (fit$family$family %in% c("gaussian", "Gamma")) qt(0.95, fit$df.residual) else qnorm(0.95)
+    interval <- fit$family$linkinv(cbind(eta$fit - q * eta$se.fit, eta$fit + q * eta$se.fit)[1:3, ])
   }
+  say(name, 1:3, "low", pmin(interval[, 1], interval[, 2]))
+  say(name, 1:3, "high", pmax(interval[, 1], interval[, 2]))
 }

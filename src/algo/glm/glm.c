@@ -385,6 +385,7 @@ typedef struct Fit
 	const GlmParams *params;
 	MlLink		link;
 	int			d;
+	int			given;			/* column of the offset, known to predictions by its coefficient 1; or -1 */
 	double	   *state;
 	double	   *carry;
 	bool	   *fixed;
@@ -423,12 +424,28 @@ find_fixed(Fit *fit, const double *old)
 	if (fit->params->l2 == 0)
 	{
 		h = assemble(fit, ml_alloc(fit->d, sizeof(double)), 1);
+		/* What is in the offset may be in a column too. */
+		for (int j = 0; j < fit->d && fit->given >= 0; j++)
+			h[(size_t) (fit->given + 1) * fit->d + j] = h[(size_t) j * fit->d + fit->given + 1] = 0;
 		if (!fit->params->intercept)
 			for (int j = 0; j < fit->d; j++)
 				h[j] = h[(size_t) j * fit->d] = 0;
 		ml_newton_alias(fit->d, h, ALIAS_TOL, fit->fixed);
 	}
 	fit->fixed[0] = !fit->params->intercept;
+	if (fit->given >= 0)
+		fit->fixed[fit->given + 1] = true;
+}
+
+static int
+offset_column(const MlProblem *problem)
+{
+	const GlmParams *params = problem->params;
+
+	for (int j = 0; j < problem->p && params->offset; j++)
+		if (strcmp(problem->names[j], params->offset) == 0)
+			return j;
+	return -1;
 }
 
 static void
@@ -602,7 +619,7 @@ warn_aliased(const Fit *fit, MlLinear *m)
 
 	for (int j = 0; j < m->p; j++)
 	{
-		if (!fit->fixed[j + 1])
+		if (!fit->fixed[j + 1] || j == fit->given)
 			continue;
 		if (!m->aliased)
 			m->aliased = ml_alloc(m->p, sizeof(bool));
@@ -648,6 +665,12 @@ make_model(Fit *fit, bool inference, const double *direction)
 			set_inference(fit, m, unknowns, direction);
 	}
 	ml_linear_unscale(m, fit->params->intercept ? problem->center : NULL, problem->scale);
+	m->given = fit->given;
+	if (fit->given >= 0)
+	{
+		m->beta[fit->given] = 1;
+		m->alpha[0] += m->center[fit->given];
+	}
 	return m;
 }
 
@@ -731,6 +754,7 @@ glm_finish(const MlProblem *problem, double *state, MlResult *result)
 	MlVerdict	verdict;
 
 	fit.link = link_of(fit.params);
+	fit.given = offset_column(problem);
 	fit.fixed = ml_alloc(fit.d, sizeof(bool));
 	find_fixed(&fit, old);
 	set_penalties(&fit);
