@@ -49,14 +49,13 @@ src/algo/list.h: FORCE
 	@sed -n 's/^const MlAlgorithm \(ml_algo_[a-z0-9_]*\).*/ML_ALGORITHM(\1)/p' /dev/null $(ALGORITHMS) > $@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
-$(OBJS): $(wildcard src/*.h src/*/*.h src/algo/*/*.h)
-src/core/registry.o: src/algo/list.h
+$(OBJS): src/algo/list.h $(wildcard src/*.h src/*/*.h src/algo/*/*.h)
 
 # Programs that test the numeric code without a server.
 unit: $(UNIT_TESTS)
 test/unit/libunit.a: $(NUM_OBJS) $(ALGO_OBJS)
 	rm -f $@ && $(AR) $(AROPT) $@ $^
-test/unit/host.o: $(wildcard src/*.h)
+test/unit/host.o: src/algo/list.h $(wildcard src/*.h)
 $(UNIT_TESTS): test/unit/%: test/unit/%.c test/unit/host.o test/unit/libunit.a
 	$(CC) $(CPPFLAGS) -Itest/unit $(CFLAGS) -o $@ $^ $(BLAS_LIBS)
 

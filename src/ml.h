@@ -67,6 +67,7 @@ typedef struct MlProblem
 	int			pass;			/* 0, 1, ... */
 	const double *carry;		/* what finish handed over, or NULL in pass 0 */
 	size_t		ncarry;
+	bool		draft;			/* the model is only to be measured or to start from: no more accuracy than tol asks for */
 	bool		last;			/* the rows cannot be read again: finish must end, and warn if more was needed */
 } MlProblem;
 
@@ -185,6 +186,11 @@ typedef struct MlAlgorithm
 	bool		(*interval) (const void *model, const double *x, double level, double *low, double *high);
 	void		(*importance) (const void *model, double *share);	/* p numbers >= 0 */
 } MlAlgorithm;
+
+/* Every algorithm is declared here: the Makefile makes the list from the folders. */
+#define ML_ALGORITHM(symbol) extern const MlAlgorithm symbol;
+#include "algo/list.h"
+#undef ML_ALGORITHM
 
 /* ---- what the core does for algorithms ---- */
 

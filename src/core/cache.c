@@ -14,7 +14,9 @@
  *
  * Whoever retrains a model every minute does not fill the cache with its past:
  * when a version is loaded, versions of the same model that nobody has asked for
- * since the last change of the catalog leave.
+ * since the last change of the catalog leave.  Whoever drops models and makes others does
+ * not either: with each version loaded, the two that were used least recently and not
+ * looked at since that change are looked at, and leave if their rows are gone.
  *
  * Pins: a reset callback on the caller's context.  Pinned entries are on no
  * list; the others are, most recently used first, and the last ones go when
@@ -36,6 +38,8 @@
  * single model that is larger is kept while it is in use.
  */
 #define ML_CACHE_BYTES ((Size) 64 * 1024 * 1024)
+
+#define LOOKED_AT 2				/* more than the one that came, so that the dropped ones get fewer */
 
 typedef struct MlCacheKey
 {
@@ -266,6 +270,51 @@ join_siblings(MlCacheEntry *entry, const MlCatalogVersion *row)
 	}
 }
 
+/* The version in the cache that was used least recently and not looked at since the catalog changed. */
+static MlCacheEntry *
+oldest_doubtful(void)
+{
+	dlist_iter	iter;
+
+	dlist_reverse_foreach(iter, &unpinned)
+	{
+		MlCacheEntry *entry = dlist_container(MlCacheEntry, used, iter.cur);
+
+		if (entry->model_id != 0 && entry->generation != ml_catalog_generation())
+			return entry;
+	}
+	return NULL;
+}
+
+/* Sends away some of the versions that have been dropped. */
+static void
+look_for_dropped(void)
+{
+	for (int i = 0; i < LOOKED_AT; i++)
+	{
+		MlCacheEntry *entry = oldest_doubtful();
+		uint64		generation = ml_catalog_generation();
+		MlCatalogVersion row;
+		MlCacheKey	key;
+		int64		version_id;
+		bool		exists;
+
+		if (entry == NULL)
+			return;
+		memcpy(&key, &entry->key, sizeof(key));
+		memcpy(&version_id, key.id, sizeof(version_id));
+		exists = key.relation == ml_catalog_relation() && ml_catalog_find_version(version_id, &row);
+		/* reading the catalog runs the server's code, which may have used the cache */
+		entry = find(&key);
+		if (entry == NULL)
+			continue;
+		if (exists && ItemPointerEquals(&entry->tid, &row.tid) && entry->xmin == row.xmin)
+			entry->generation = generation;
+		else
+			forget(entry);
+	}
+}
+
 const MlModel *
 ml_cache_version(int64 version_id, MemoryContext until)
 {
@@ -296,6 +345,7 @@ ml_cache_version(int64 version_id, MemoryContext until)
 		forget(entry);
 	}
 
+	look_for_dropped();
 	value = ml_catalog_payload(version_id);
 	entry = build(&key, value, entry_context());
 	pfree(value);

@@ -11,6 +11,7 @@
 #define PGDLLEXPORT __attribute__((visibility("default")))
 #endif
 #include "fmgr.h"
+#include "storage/shmem.h"		/* mul_size, until a minor release of each version moved it to palloc.h */
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif

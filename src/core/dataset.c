@@ -1,26 +1,27 @@
 /*
- * dataset.c - rows of doubles kept in memory up to a budget, beyond it in a
+ * dataset.c - rows of doubles kept in memory up to a budget, the rest in a
  * temporary file.
  *
  * Rows are collected in chunks of about 1 MB that hold a multiple of
  * ML_TILE_ROWS rows, so that tiles have the same borders whether the rows stay
- * in memory or not, and a training gives the same model either way.  The chunk
- * that would pass the budget makes all chunks move to a BufFile; from then on
- * one chunk is kept as the buffer for writing and later for reading.
+ * in memory or not, and a training gives the same model either way.  When one
+ * more chunk would pass the budget, the last one becomes the buffer through which
+ * all further rows go to the file, and later come back, a chunk at a time.
  *
  * Memory belongs to a context of the dataset's own, below the one current at
- * creation.  The file belongs to the resource owner current at creation: an
- * error closes and removes it with the (sub)transaction, otherwise
- * ml_dataset_free does.
+ * creation; deleting that context closes the file.  The file is also known to
+ * the resource owner current at creation, which closes it when a (sub)transaction
+ * fails; whichever comes first, the other must not touch the file again.
  */
 #include "core/dataset.h"
 
-#include <unistd.h>
-
+#include "commands/tablespace.h"
+#include "executor/instrument.h"
 #include "miscadmin.h"
-#include "storage/buffile.h"
+#include "storage/fd.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/wait_event.h"
 
 #define CHUNK_BYTES (1024 * 1024)
 
@@ -35,18 +36,43 @@ struct MlDataset
 	int64		rows;
 	bool		sealed;
 
-	/* In memory: all chunks.  Spilled: chunks[0] alone, the buffer. */
+	/* Once spilled, the last chunk is the buffer of the file, the others stay. */
 	double	  **chunks;
 	int			nchunks;
 	int			maxchunks;
 	int			filled;			/* rows in the last chunk */
 
-	BufFile    *file;			/* NULL until spilled */
+	bool		spilled;
+	File		file;			/* 0: none, or closed */
+	off_t		file_bytes;
+	int64		buffered;		/* number of the chunk of rows that the buffer holds */
 
-	/* Reading. */
 	int64		next_row;
-	int64		buffered;		/* spilled: rows of the file read so far */
+	MemoryContextCallback on_delete;
 };
+
+/* Called when any resource owner lets go; ours has just closed the file. */
+static void
+owner_released(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg)
+{
+	MlDataset  *ds = arg;
+
+	if (phase == RESOURCE_RELEASE_AFTER_LOCKS && CurrentResourceOwner == ds->owner)
+		ds->file = 0;
+}
+
+static void
+context_deleted(void *arg)
+{
+	MlDataset  *ds = arg;
+
+	if (!ds->spilled)
+		return;
+	UnregisterResourceReleaseCallback(owner_released, ds);
+	if (ds->file > 0)
+		FileClose(ds->file);
+	ds->file = 0;
+}
 
 MlDataset *
 ml_dataset_create(int width, Size budget)
@@ -63,36 +89,50 @@ ml_dataset_create(int width, Size budget)
 	ds->budget = budget;
 	ds->chunk_rows = ML_TILE_ROWS * (int) Max(tiles, 1);
 	ds->chunk_bytes = mul_size(row_bytes, ds->chunk_rows);
+	ds->on_delete.func = context_deleted;
+	ds->on_delete.arg = ds;
+	MemoryContextRegisterResetCallback(cxt, &ds->on_delete);
 	return ds;
 }
 
+/* Appends the rows of the buffer to the file. */
 static void
-write_chunk(MlDataset *ds, double *chunk, int rows)
+write_buffer(MlDataset *ds)
 {
-	BufFileWrite(ds->file, chunk, (Size) rows * ds->width * sizeof(double));
+	int			bytes = ds->filled * ds->width * sizeof(double);
+	int			written;
+
+	CHECK_FOR_INTERRUPTS();
+	if (bytes == 0)
+		return;
+	errno = 0;
+	written = FileWrite(ds->file, (char *) ds->chunks[ds->nchunks - 1], bytes, ds->file_bytes,
+						WAIT_EVENT_BUFFILE_WRITE);
+	if (written != bytes)
+	{
+		/* a short write without an error means that the disk is full */
+		if (written >= 0 || errno == 0)
+			errno = ENOSPC;
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not write temporary file of training rows: %m")));
+	}
+	ds->file_bytes += bytes;
+	pgBufferUsage.temp_blks_written += bytes / BLCKSZ;
 }
 
-/* Moves every chunk to a file and keeps the first as the buffer. */
+/* Opens the file; the last chunk becomes its buffer. */
 static void
 spill(MlDataset *ds)
 {
-	MemoryContext old_cxt = MemoryContextSwitchTo(ds->cxt);
 	ResourceOwner old_owner = CurrentResourceOwner;
 
+	PrepareTempTablespaces();
+	RegisterResourceReleaseCallback(owner_released, ds);
+	ds->spilled = true;
 	CurrentResourceOwner = ds->owner;
-	ds->file = BufFileCreateTemp(false);
+	ds->file = OpenTemporaryFile(false);
 	CurrentResourceOwner = old_owner;
-	MemoryContextSwitchTo(old_cxt);
-
-	for (int i = 0; i < ds->nchunks; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		write_chunk(ds, ds->chunks[i], ds->chunk_rows);
-		if (i > 0)
-			pfree(ds->chunks[i]);
-	}
-	ds->nchunks = 1;
-	ds->filled = 0;
 }
 
 /* Makes room for at least one more row in the last chunk. */
@@ -102,18 +142,13 @@ next_chunk(MlDataset *ds)
 	if (ds->nchunks > 0 && ds->filled < ds->chunk_rows)
 		return;
 
-	if (ds->file != NULL)
-	{
-		CHECK_FOR_INTERRUPTS();
-		write_chunk(ds, ds->chunks[0], ds->chunk_rows);
-		ds->filled = 0;
-		return;
-	}
-
 	/* One chunk is always there, however small the budget is. */
 	if (ds->nchunks > 0 && (Size) (ds->nchunks + 1) * ds->chunk_bytes > ds->budget)
 	{
-		spill(ds);
+		if (!ds->spilled)
+			spill(ds);
+		write_buffer(ds);
+		ds->filled = 0;
 		return;
 	}
 
@@ -161,8 +196,9 @@ ml_dataset_seal(MlDataset *ds)
 {
 	Assert(!ds->sealed);
 
-	if (ds->file != NULL && ds->filled > 0)
-		write_chunk(ds, ds->chunks[0], ds->filled);
+	if (ds->spilled)
+		write_buffer(ds);
+	ds->buffered = ds->rows > 0 ? (ds->rows - 1) / ds->chunk_rows : 0;
 	ds->sealed = true;
 	ml_dataset_rewind(ds);
 }
@@ -176,7 +212,7 @@ ml_dataset_rows(const MlDataset *ds)
 bool
 ml_dataset_spilled(const MlDataset *ds)
 {
-	return ds->file != NULL;
+	return ds->spilled;
 }
 
 void
@@ -185,35 +221,38 @@ ml_dataset_rewind(MlDataset *ds)
 	Assert(ds->sealed);
 
 	ds->next_row = 0;
-	ds->buffered = 0;
-	if (ds->file != NULL && BufFileSeek(ds->file, 0, 0, SEEK_SET) != 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not rewind temporary file of training rows")));
 }
 
-/* Reads the next chunk of the file into the buffer. */
+/* Reads a chunk of the file into the buffer. */
 static void
-read_chunk(MlDataset *ds)
+read_chunk(MlDataset *ds, int64 chunk)
 {
-	int			rows = (int) Min((int64) ds->chunk_rows, ds->rows - ds->buffered);
-	Size		want = (Size) rows * ds->width * sizeof(double);
-	Size		got = BufFileRead(ds->file, ds->chunks[0], want);
+	int64		first = chunk - (ds->nchunks - 1);	/* in the file */
+	off_t		at = first * (off_t) ds->chunk_bytes;
+	int			bytes = (int) Min((off_t) ds->chunk_bytes, ds->file_bytes - at);
+	int			got = FileRead(ds->file, (char *) ds->chunks[ds->nchunks - 1], bytes, at,
+							   WAIT_EVENT_BUFFILE_READ);
 
-	if (got != want)
+	ds->buffered = -1;
+	if (got < 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
-				 errmsg("could not read temporary file of training rows: read only %zu of %zu bytes",
-						got, want)));
-	ds->buffered += rows;
+				 errmsg("could not read temporary file of training rows: %m")));
+	if (got != bytes)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("could not read temporary file of training rows: read only %d of %d bytes",
+						got, bytes)));
+	ds->buffered = chunk;
+	pgBufferUsage.temp_blks_read += bytes / BLCKSZ;
 }
 
 int
 ml_dataset_next(MlDataset *ds, const double **rows)
 {
 	int			in_chunk = (int) (ds->next_row % ds->chunk_rows);
+	int64		number = ds->next_row / ds->chunk_rows;
 	int64		left = ds->rows - ds->next_row;
-	double	   *chunk;
 	int			n;
 
 	Assert(ds->sealed);
@@ -222,17 +261,15 @@ ml_dataset_next(MlDataset *ds, const double **rows)
 	if (left <= 0)
 		return 0;
 
-	if (ds->file != NULL)
+	if (ds->spilled && number >= ds->nchunks - 1)
 	{
-		if (in_chunk == 0)
-			read_chunk(ds);
-		chunk = ds->chunks[0];
+		if (ds->buffered != number && ds->width > 0)
+			read_chunk(ds, number);
+		number = ds->nchunks - 1;
 	}
-	else
-		chunk = ds->chunks[ds->next_row / ds->chunk_rows];
 
 	n = (int) Min((int64) ML_TILE_ROWS, left);
-	*rows = chunk + (Size) in_chunk * ds->width;
+	*rows = ds->chunks[number] + (Size) in_chunk * ds->width;
 	ds->next_row += n;
 	return n;
 }
@@ -240,7 +277,5 @@ ml_dataset_next(MlDataset *ds, const double **rows)
 void
 ml_dataset_free(MlDataset *ds)
 {
-	if (ds->file != NULL)
-		BufFileClose(ds->file);
 	MemoryContextDelete(ds->cxt);
 }

@@ -1,5 +1,5 @@
 /*
- * dataset.h - rows of doubles in memory up to the budget, beyond it in a
+ * dataset.h - rows of doubles in memory up to the budget, those beyond it in a
  * temporary file that is read back in blocks, in sequence.
  */
 #ifndef ML_DATASET_H
@@ -10,7 +10,7 @@
 
 typedef struct MlDataset MlDataset;
 
-/* `width` doubles a row.  Memory comes from the current context; the file goes with it. */
+/* `width` doubles a row.  Memory comes from the current context; all goes with it, the file too. */
 extern MlDataset *ml_dataset_create(int width, Size budget);
 extern void ml_dataset_append(MlDataset *ds, const double *rows, int n);
 extern void ml_dataset_seal(MlDataset *ds);	/* no appends after this */

@@ -86,7 +86,7 @@ save_summary(MlWriter *writer, const MlSummary *s)
 
 	ml_write_f64s(writer, (const double[]) {
 				  s->n, s->nulls, s->nan, s->pos_inf, s->neg_inf, s->integers,
-				  s->min, s->max, s->mean, s->m2, s->m3, s->m4}, 12);
+				  s->min, s->max, s->mean, s->m2}, 10);
 	ml_write_u64(writer, s->kmv_max);
 	ml_write_u64(writer, s->seed);
 	ml_write_u32(writer, s->kmv_n);
@@ -195,7 +195,7 @@ load_summary(MlReader *reader, MlSummary *s)
 {
 	double	   *const moments[] = {
 		&s->n, &s->nulls, &s->nan, &s->pos_inf, &s->neg_inf, &s->integers,
-		&s->min, &s->max, &s->mean, &s->m2, &s->m3, &s->m4
+		&s->min, &s->max, &s->mean, &s->m2
 	};
 	uint32		items = 0;
 
@@ -221,7 +221,7 @@ load_summary(MlReader *reader, MlSummary *s)
 static void
 load_summaries(MlReader *reader, MlModel *model)
 {
-	const int	least = 12 * sizeof(double) + 2 * sizeof(uint64) + 2 * sizeof(uint32);
+	const int	least = 10 * sizeof(double) + 2 * sizeof(uint64) + 2 * sizeof(uint32);
 
 	model->nsummaries = ml_read_u32(reader, Min(ml_read_left(reader) / least, INT_MAX));
 	if (model->nsummaries == 0)

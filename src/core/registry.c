@@ -17,10 +17,6 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#define ML_ALGORITHM(symbol) extern const MlAlgorithm symbol;
-#include "algo/list.h"
-#undef ML_ALGORITHM
-
 #define ML_ALGORITHM(symbol) &symbol,
 static const MlAlgorithm *algorithms[] = {
 #include "algo/list.h"

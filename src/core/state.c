@@ -3,7 +3,7 @@
  *
  * Layout, each piece aligned to 8 bytes:
  *
- *   MlState header | spec bytes | carry | parts | summaries | buffers
+ *   MlState header | carry | parts | summaries | buffers | spec bytes
  *
  * The spec says what is learned (algorithm, parameters, columns); a state
  * without rows *is* a specification, which ml_spec returns.  Parts are disjoint
@@ -46,15 +46,9 @@
 /* ---- layout ---- */
 
 static Size
-spec_at(void)
-{
-	return MAXALIGN(sizeof(MlState));
-}
-
-static Size
 carry_at(const MlState *state)
 {
-	return spec_at() + MAXALIGN(state->spec_size);
+	return MAXALIGN(sizeof(MlState));
 }
 
 static Size
@@ -90,10 +84,16 @@ row_doubles(const MlState *state)
 }
 
 static Size
-state_bytes(const MlState *state)
+spec_at(const MlState *state)
 {
 	return buffers_at(state) +
 		(Size) state->nparts * state->capacity * row_doubles(state) * sizeof(double);
+}
+
+static Size
+state_bytes(const MlState *state)
+{
+	return spec_at(state) + MAXALIGN(state->spec_size);
 }
 
 MlPart *
@@ -239,7 +239,7 @@ ml_spec_state(const MlSpec *spec)
 									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	*state = head;
 	SET_VARSIZE(state, state_bytes(&head));
-	memcpy((char *) state + spec_at(), w.buf.data, w.buf.len);
+	memcpy((char *) state + spec_at(state), w.buf.data, w.buf.len);
 	if (head.ncarry > 0)
 		memcpy((char *) state + carry_at(state), spec->problem.carry, head.ncarry * sizeof(double));
 	for (int i = 0; spec->algorithm->init && i < head.nparts; i++)
@@ -255,7 +255,7 @@ ml_state_spec(const MlState *state)
 	MlReader	r;
 	MlSpec	   *spec;
 
-	ml_reader_init(&r, (const char *) state + spec_at(), state->spec_size);
+	ml_reader_init(&r, (const char *) state + spec_at(state), state->spec_size);
 	spec = read_spec(&r);
 	spec->flags = state->flags;
 	spec->nparts = state->nparts;
@@ -337,8 +337,8 @@ flush_part(const MlSpec *spec, MlState *state, int number)
 		part->y_mean += d * w / part->w;
 		part->y_m2 += w * d * (y[i] - part->y_mean);
 	}
-	for (int c = 0; (state->flags & ML_STATE_PROFILE) && c < state->ncells; c++)
-		ml_summary_add(ml_state_summary(state, c), x + c, tile.n, state->ncells);
+	if (state->flags & ML_STATE_PROFILE)
+		ml_summaries_add(ml_state_summary(state, 0), state->ncells, x, tile.n, state->ncells);
 	spec->algorithm->accumulate(&spec->problem, part->state, &tile);
 	part->n += tile.n;
 	part->buffered = 0;
@@ -365,6 +365,7 @@ grow(MlState *state, uint32 capacity)
 	memcpy(larger, state, buffers_at(state));
 	larger->capacity = capacity;
 	SET_VARSIZE(larger, state_bytes(larger));
+	memcpy((char *) larger + spec_at(larger), (char *) state + spec_at(state), state->spec_size);
 	for (int i = 0; i < state->nparts; i++)
 	{
 		int			n = (int) ml_state_part(state, i)->buffered;
@@ -507,7 +508,7 @@ check_state(const MlState *state, Size size)
 		ml_corrupt("state is part of a training");
 	if (state_bytes(state) != size)
 		ml_corrupt("state has %zu bytes, its header needs %zu", size, state_bytes(state));
-	if (DatumGetUInt64(hash_any_extended((unsigned char *) state + spec_at(), state->spec_size, 0)) != state->spec_hash)
+	if (DatumGetUInt64(hash_any_extended((unsigned char *) state + spec_at(state), state->spec_size, 0)) != state->spec_hash)
 		ml_corrupt("state has a damaged specification");
 	spec = ml_state_spec(state);
 	if (ml_params_wants_cv(spec->algorithm->params, spec->params) ||
@@ -530,7 +531,7 @@ check_state(const MlState *state, Size size)
 				ml_corrupt("state has a number that is not finite");
 	}
 	for (const double *v = (const double *) ((const char *) state + buffers_at(state));
-		 (const char *) v < (const char *) state + size; v++)
+		 (const char *) v < (const char *) state + spec_at(state); v++)
 		if (!isfinite(*v))
 			ml_corrupt("state has a number that is not finite");
 }

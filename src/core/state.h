@@ -37,15 +37,16 @@ typedef struct MlState
 	uint32		ncells;			/* features; all numbers */
 	uint32		nparts;			/* 1; or part 0 the holdout, 1.. the folds */
 	uint32		capacity;		/* buffer rows a part */
-	uint64		part_doubles;	/* the algorithm's state */
-	uint64		ncarry;
-	uint64		seed;
-	uint64		pass;
-	double		holdout;		/* share of part 0 when nparts > 1 */
-	int64		rows_read;
+	uint32		part_doubles;	/* the algorithm's state */
+	uint32		ncarry;
+	uint32		pass;
+	uint32		unused;
+	int64		rows_read;		/* what every row touches ends here: 64 bytes */
 	int64		rows_no_target;	/* target NULL, or weight NULL or zero */
 	int64		rows_missing;	/* a feature NULL: not accumulated */
-	/* then: spec, carry, parts, summaries, buffers */
+	uint64		seed;
+	double		holdout;		/* share of part 0 when nparts > 1 */
+	/* then: carry, parts, summaries, buffers, spec */
 } MlState;
 
 /* What to learn, as the spec says it; the same for all states with this spec. */
@@ -113,7 +114,7 @@ extern MlSummary *ml_state_summary(const MlState *state, int cell);
 extern double ml_split_uniform(uint64 position, uint64 seed);
 
 /* Raises 22003 for a value that is not finite. */
-extern void ml_reject_value(const char *column, double value) pg_attribute_noreturn();
+extern void ml_reject_value(const char *column, double value) ML_NORETURN;
 
 extern MlState *ml_state_detoast(Datum value);	/* aligned and checked at input */
 

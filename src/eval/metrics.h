@@ -188,6 +188,6 @@ extern Datum ml_points_array(MlPoints *points);
  * (combine functions, calls by hand): always a plain, aligned copy.
  */
 extern void *ml_flat_state(FunctionCallInfo fcinfo, int arg);
-extern void ml_flat_state_damaged(void) pg_attribute_noreturn();
+extern void ml_flat_state_damaged(void) ML_NORETURN;
 
 #endif

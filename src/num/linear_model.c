@@ -21,7 +21,8 @@
 #define HAS_CV_SE		(1u << 4)
 #define HAS_INTERCEPT	(1u << 5)
 #define MEAN_INTERVAL	(1u << 6)
-#define ALL_FLAGS		((1u << 7) - 1)
+#define HAS_GIVEN		(1u << 7)
+#define ALL_FLAGS		((1u << 8) - 1)
 
 #define MAX_PATH		100000
 
@@ -38,6 +39,7 @@ ml_linear_create(MlLink link, int p, int outputs)
 	m->p = p;
 	m->outputs = outputs;
 	m->intercept = true;
+	m->given = -1;
 	m->center = ml_alloc(p > 0 ? p : 1, sizeof(double));
 	m->alpha = ml_alloc(outputs, sizeof(double));
 	m->beta = ml_alloc((size_t) outputs * p + 1, sizeof(double));
@@ -275,7 +277,7 @@ ml_linear_interval(const void *model, const double *x, double level, double *low
 	if (!m->vcov || m->outputs > 1 || !(m->df > 0))
 		return false;
 	for (int j = 0; j < m->p; j++)
-		if (m->beta[j] != 0 && !(m->vcov[(size_t) (j + 1) * (m->p + 2)] > 0) && m->sigma != 0)
+		if (m->beta[j] != 0 && !(m->vcov[(size_t) (j + 1) * (m->p + 2)] > 0) && m->sigma != 0 && j != m->given)
 			return false;
 	eta = linear_predictor(m, 0, x);
 	variance = fmax(variance_of(m, x), 0);
@@ -338,7 +340,7 @@ standard_error(const MlLinear *m, int output, int column)
 		return sqrt(m->vcov[(size_t) (column + 1) * (m->p + 2)]);
 	/* The intercept at 0 leans on every column: it is no better known than they are. */
 	for (int j = 0; j < m->p; j++)
-		if (m->beta[j] != 0 && m->center[j] != 0 && !(m->vcov[(size_t) (j + 1) * (m->p + 2)] > 0))
+		if (m->beta[j] != 0 && m->center[j] != 0 && !(m->vcov[(size_t) (j + 1) * (m->p + 2)] > 0) && j != m->given)
 			return NAN;
 	return sqrt(fmax(variance_of(m, NULL), 0));
 }
@@ -350,13 +352,16 @@ ml_linear_coefficients(const void *model, MlCoefficient *out)
 	int			n = 0;
 
 	if (!out)
-		return m->outputs * (m->p + (m->intercept ? 1 : 0));
+		return m->outputs * (m->p + (m->intercept ? 1 : 0) - (m->given >= 0 ? 1 : 0));
 	for (int o = 0; o < m->outputs; o++)
 		for (int j = m->intercept ? -1 : 0; j < m->p; j++)
 		{
-			MlCoefficient *c = &out[n++];
+			MlCoefficient *c;
 			const double *beta = m->beta + (size_t) o * m->p;
 
+			if (j >= 0 && j == m->given)
+				continue;
+			c = &out[n++];
 			c->column = j;
 			c->output = o;
 			if (j >= 0)
@@ -459,10 +464,12 @@ ml_linear_save(const void *model, MlWriter *writer)
 	ml_write_u32(writer, (m.aliased ? HAS_ALIASED : 0) | (m.vcov ? HAS_VCOV : 0) |
 				 (m.std_error ? HAS_STD_ERROR : 0) | (m.path_cv_mean ? HAS_CV_MEAN : 0) |
 				 (m.path_cv_se ? HAS_CV_SE : 0) | (m.intercept ? HAS_INTERCEPT : 0) |
-				 (m.mean_interval ? MEAN_INTERVAL : 0));
+				 (m.mean_interval ? MEAN_INTERVAL : 0) | (m.given >= 0 ? HAS_GIVEN : 0));
 	ml_write_u32(writer, m.iterations);
 	ml_write_u32(writer, m.rank);
 	ml_write_u32(writer, m.npath);
+	if (m.given >= 0)
+		ml_write_u32(writer, m.given);
 	ml_write_f64s(writer, m.center, p);
 	ml_write_f64s(writer, m.alpha, m.outputs);
 	ml_write_f64s(writer, m.beta, p * m.outputs);
@@ -578,6 +585,13 @@ ml_linear_load(MlReader *reader, int format, int p, int classes)
 	m->iterations = ml_read_u32(reader, INT32_MAX);
 	m->rank = ml_read_u32(reader, p);
 	m->npath = ml_read_u32(reader, MAX_PATH);
+	m->given = -1;
+	if (flags & HAS_GIVEN)
+	{
+		if (p < 1)
+			ml_corrupt("a given coefficient in a model without columns");
+		m->given = ml_read_u32(reader, p - 1);
+	}
 	m->center = ml_read_f64s(reader, checked(reader, p, sizeof(double)));
 	m->alpha = ml_read_f64s(reader, checked(reader, outputs, sizeof(double)));
 	m->beta = ml_read_f64s(reader, checked(reader, (size_t) outputs * p, sizeof(double)));

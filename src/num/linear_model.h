@@ -32,6 +32,7 @@ typedef struct MlLinear
 	double	   *center;			/* p */
 	double	   *alpha;			/* outputs: eta at x = center */
 	double	   *beta;			/* outputs x p; 0 for a column left out */
+	int			given;			/* column whose coefficient is 1 without being estimated, such as an offset; or -1 */
 	bool	   *aliased;		/* p: linearly dependent on earlier columns, reported as NULL; or NULL */
 
 	/* Inference; vcov NULL when the method has none. */

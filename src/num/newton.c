@@ -24,7 +24,8 @@ enum
 	HEAD_LENGTH,				/* t */
 	HEAD_SLOPE,					/* predicted change of F for t = 1 */
 	HEAD_STALL,					/* passes with a small gradient and a large step, in a row */
-	HEAD_STARTED				/* base and direction are set */
+	HEAD_STARTED,				/* base and direction are set */
+	HEAD_CONFIRM				/* converged: this pass is for the Hessian */
 };
 
 #define ARMIJO 1e-4
@@ -274,10 +275,11 @@ ml_newton_advance(MlDescent *m, const double *old, double *carry)
 		memcpy(carry, old, sizeof(double) * ml_newton_carry_size(q));
 	value = m->value + penalty_of(m, point);
 	if (m->pass == 0)
-		carry[HEAD_STARTED] = carry[HEAD_STALL] = 0;
+		carry[HEAD_STARTED] = carry[HEAD_STALL] = carry[HEAD_CONFIRM] = 0;
 	m->objective = value;
 
-	if (carry[HEAD_STARTED] != 0 &&
+	/* After convergence the value may rise by rounding alone. */
+	if (carry[HEAD_STARTED] != 0 && carry[HEAD_CONFIRM] == 0 &&
 		!(value <= carry[HEAD_VALUE] + ARMIJO * carry[HEAD_LENGTH] * carry[HEAD_SLOPE] +
 		  VALUE_NOISE * fabs(carry[HEAD_VALUE])))
 	{
@@ -304,9 +306,14 @@ ml_newton_advance(MlDescent *m, const double *old, double *carry)
 		point[j] = base[j] + direction[j];
 
 	/* The last step is taken without looking: its error is of second order. */
-	if ((m->gradient_max <= m->gradient_tol && m->step <= m->step_tol) ||
+	if (carry[HEAD_CONFIRM] != 0 || (m->gradient_max <= m->gradient_tol && m->step <= m->step_tol) ||
 		m->step <= NO_STEP)
 	{
+		if (m->confirm && carry[HEAD_CONFIRM] == 0 && m->step > NO_STEP && m->pass + 1 < m->max_iter)
+		{
+			carry[HEAD_CONFIRM] = 1;
+			return ML_VERDICT_AGAIN;
+		}
 		m->objective += carry[HEAD_SLOPE] / 2;
 		return ML_VERDICT_CONVERGED;
 	}

@@ -20,6 +20,12 @@ typedef enum MlVerdict
 	ML_VERDICT_LIMIT			/* max_iter passes */
 } MlVerdict;
 
+/*
+ * Standard errors are exact up to so many rows.  Above, a pass more costs too much
+ * for their digits past the fifth: their own sampling error is 1/sqrt(2 rows).
+ */
+#define ML_CONFIRM_ROWS 131072
+
 /* Slots at the head of the carry that belong to the caller. */
 #define ML_CARRY_USER 8
 #define ML_CARRY_HEAD 16
@@ -40,6 +46,7 @@ typedef struct MlDescent
 								 * and no step is large by itself (no ML_VERDICT_DIVERGING) */
 	int			pass;
 	int			max_iter;
+	bool		confirm;		/* after the last step one pass more: the Hessian is wanted at the answer */
 
 	/* set by advance */
 	double		objective;		/* at the accepted point, penalties included */

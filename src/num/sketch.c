@@ -1,10 +1,14 @@
 /*
  * sketch.c - mergeable summaries of a column of numbers.
  *
- * Moments: each block of values around its own mean, then the pairwise update of
- * Chan, Golub, LeVeque (1979), for m3 and m4 by Pebay (2008).  Loops run over
- * LANES independent sums, so that the compiler may use vector registers without
- * changing the order of additions.
+ * Rows are scanned in stripes of LANES adjacent columns, one vector lane each, so
+ * that a column's running values stay in registers and rows need no transposing.
+ * All that is rare is left to the code behind the scan: hashes below a column's
+ * threshold, blocks with values that are not finite.
+ *
+ * Moments: sums of the deviations from the mean known so far, which the column's
+ * first value stands in for, and of their squares (Chan, Golub, LeVeque 1983);
+ * summaries are merged by the pairwise update of the same authors (1979).
  *
  * Distinct values: the ML_KMV_SIZE smallest 64-bit hashes (Bar-Yossef et al.
  * 2002), ascending.  The hash is one to one, so that few values are counted
@@ -17,7 +21,7 @@
  * front of its old level.  Past SAMPLE_AFTER values one of 2^L enters, at level L:
  * its place within each run of 2^L values is a hash of the run's number, so
  * nothing has to be remembered between calls.  Sampling adds a rank error of
- * standard deviation 1 / sqrt(6 SAMPLE_AFTER) = 0.37 %, the levels about 0.2 %.
+ * standard deviation 1 / sqrt(6 SAMPLE_AFTER) = 0.45 %, the levels about 0.2 %.
  */
 #include "num/sketch.h"
 
@@ -27,9 +31,9 @@
 
 #include "ml.h"
 
-#define LANES 4
-#define SEEN 128				/* hashes of a tile remembered while it is added */
-#define SAMPLE_AFTER 12288.0
+#define LANES 8
+#define SCAN_ROWS 64			/* as many as a word has bits */
+#define SAMPLE_AFTER 8192.0
 #define MAX_SAMPLE_LEVEL 30
 
 /*
@@ -50,6 +54,13 @@ typedef struct Levels
 	uint32_t	total;
 	uint64_t   *seed;
 } Levels;
+
+/* A version for each width of registers, chosen when the library loads. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
+#define VECTOR_KERNEL __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define VECTOR_KERNEL
+#endif
 
 static inline uint64_t
 mix(uint64_t x)
@@ -97,46 +108,100 @@ merge_runs(const double *a, size_t na, const double *b, size_t nb, double *out)
 	memcpy(out, b, (b_end - b) * sizeof(double));
 }
 
-#define RUN 8
+/* Merges two sorted runs of `width` into out, from both ends at once. */
+static void
+merge_equal(const double *a, const double *b, size_t width, double *out)
+{
+	const double *a_last = a + width - 1;
+	const double *b_last = b + width - 1;
+	double	   *last = out + 2 * width - 1;
 
-/* Sorts up to 2 * ML_KLL_ITEMS numbers. */
+	for (size_t i = 0; i < width; i++)
+	{
+		double		x = *a;
+		double		y = *b;
+		double		p = *a_last;
+		double		q = *b_last;
+		ptrdiff_t	second = y < x;
+		ptrdiff_t	first = q < p;
+
+		*out++ = y < x ? y : x;
+		b += second;
+		a += 1 - second;
+		*last-- = q < p ? p : q;
+		a_last -= first;
+		b_last -= 1 - first;
+	}
+}
+
+#define RUN 8
+#define EXCHANGE(a, b) \
+	do { \
+		double		low_ = (b) < (a) ? (b) : (a); \
+		double		high_ = (b) < (a) ? (a) : (b); \
+		(a) = low_; \
+		(b) = high_; \
+	} while (0)
+
+/* Sorts RUN * LANES items into LANES runs of RUN. */
+VECTOR_KERNEL static void
+sort_runs(double *items)
+{
+	double		row[RUN][LANES];
+
+	memcpy(row, items, sizeof(row));
+	/* Batcher's network for eight items, in each lane */
+	for (int j = 0; j < LANES; j++)
+	{
+		double		x0 = row[0][j], x1 = row[1][j], x2 = row[2][j], x3 = row[3][j];
+		double		x4 = row[4][j], x5 = row[5][j], x6 = row[6][j], x7 = row[7][j];
+
+		EXCHANGE(x0, x1); EXCHANGE(x2, x3); EXCHANGE(x4, x5); EXCHANGE(x6, x7);
+		EXCHANGE(x0, x2); EXCHANGE(x1, x3); EXCHANGE(x4, x6); EXCHANGE(x5, x7);
+		EXCHANGE(x1, x2); EXCHANGE(x5, x6);
+		EXCHANGE(x0, x4); EXCHANGE(x1, x5); EXCHANGE(x2, x6); EXCHANGE(x3, x7);
+		EXCHANGE(x2, x4); EXCHANGE(x3, x5);
+		EXCHANGE(x1, x2); EXCHANGE(x3, x4); EXCHANGE(x5, x6);
+		row[0][j] = x0; row[1][j] = x1; row[2][j] = x2; row[3][j] = x3;
+		row[4][j] = x4; row[5][j] = x5; row[6][j] = x6; row[7][j] = x7;
+	}
+	for (int lane = 0; lane < LANES; lane++)
+		for (int i = 0; i < RUN; i++)
+			items[lane * RUN + i] = row[i][lane];
+}
+
+/* Sorts up to 2 * ML_KLL_ITEMS finite numbers. */
 static void
 sort_items(double *items, size_t n)
 {
-	double		spare[2 * ML_KLL_ITEMS];
-	double	   *from = items;
-	double	   *to = spare;
+	double		first[2 * ML_KLL_ITEMS];
+	double		second[2 * ML_KLL_ITEMS];
+	double	   *from = first;
+	double	   *to = second;
+	size_t		padded = (n + RUN * LANES - 1) / (RUN * LANES) * (RUN * LANES);
 
-	for (size_t start = 0; start < n; start += RUN)
-	{
-		size_t		end = start + RUN < n ? start + RUN : n;
-
-		for (size_t i = start + 1; i < end; i++)
-		{
-			double		item = items[i];
-			size_t		j = i;
-
-			for (; j > start && item < items[j - 1]; j--)
-				items[j] = items[j - 1];
-			items[j] = item;
-		}
-	}
+	memcpy(first, items, n * sizeof(double));
+	for (size_t i = n; i < padded; i++)
+		first[i] = INFINITY;
+	for (size_t start = 0; start < padded; start += RUN * LANES)
+		sort_runs(first + start);
 	for (size_t width = RUN; width < n; width *= 2)
 	{
 		double	   *swap = from;
 
-		for (size_t start = 0; start < n; start += 2 * width)
+		for (size_t start = 0; start < padded; start += 2 * width)
 		{
-			size_t		na = start + width < n ? width : n - start;
-			size_t		nb = n - start - na < width ? n - start - na : width;
-
-			merge_runs(from + start, na, from + start + na, nb, to + start);
+			if (start + 2 * width <= padded)
+				merge_equal(from + start, from + start + width, width, to + start);
+			else if (start + width < padded)
+				merge_runs(from + start, width, from + start + width, padded - start - width, to + start);
+			else
+				memcpy(to + start, from + start, (padded - start) * sizeof(double));
 		}
 		from = to;
 		to = swap;
 	}
-	if (from != items)
-		memcpy(items, from, n * sizeof(double));
+	memcpy(items, from, n * sizeof(double));
 }
 
 /* ---- KLL ---- */
@@ -209,32 +274,29 @@ put_item(MlSummary *s, Levels *l, int h, double item)
 		l->n = h + 1;
 }
 
+/* Takes in n values `stride` doubles apart; goes by the number of values before. */
 static void
-kll_add(MlSummary *s, const double *x, int n)
+kll_add(MlSummary *s, const double *x, int n, int stride)
 {
 	Levels		l = {s->kll, s->kll_size, s->kll_levels, 0, &s->seed};
 	int			level = entry_level(s->n);
 	uint64_t	position = s->n < 0x1p53 ? (uint64_t) s->n : 0;
 	uint64_t	end = position + n;
+	uint64_t	identity = s->seed >> 32 << 32;
 
 	for (uint32_t h = 0; h < l.n; h++)
 		l.total += l.size[h];
 	if (level == 0)
 	{
 		for (int i = 0; i < n; i++)
-			put_item(s, &l, 0, x[i]);
+			put_item(s, &l, 0, x[(ptrdiff_t) i * stride]);
 	}
-	else
+	for (uint64_t run = position >> level; level > 0 && run << level < end; run++)
 	{
-		uint64_t	identity = s->seed >> 32 << 32;
+		uint64_t	chosen = (run << level) + (mix(identity ^ run) >> (64 - level));
 
-		for (uint64_t run = position >> level; run << level < end; run++)
-		{
-			uint64_t	chosen = (run << level) + (mix(identity ^ run) >> (64 - level));
-
-			if (chosen >= position && chosen < end)
-				put_item(s, &l, level, x[chosen - position]);
-		}
+		if (chosen >= position && chosen < end)
+			put_item(s, &l, level, x[(ptrdiff_t) (chosen - position) * stride]);
 	}
 	s->kll_levels = l.n;
 }
@@ -289,14 +351,15 @@ kmv_position(const uint64_t *kmv, uint32_t n, uint64_t h)
 	return (uint32_t) (base - kmv) + (*base < h);
 }
 
-static void
+static __attribute__((noinline)) void
 kmv_put(MlSummary *s, uint64_t h)
 {
 	uint32_t	at = kmv_position(s->kmv, s->kmv_n, h);
 
-	if (at < s->kmv_n && s->kmv[at] == h)
-		return;
 	if (at == ML_KMV_SIZE)
+		return;
+	s->kmv_guess[h % ML_KMV_SIZE] = at;
+	if (at < s->kmv_n && s->kmv[at] == h)
 		return;
 	if (s->kmv_n < ML_KMV_SIZE)
 		s->kmv_n++;
@@ -306,270 +369,275 @@ kmv_put(MlSummary *s, uint64_t h)
 		s->kmv_max = s->kmv[ML_KMV_SIZE - 1];
 }
 
-/* Adds up to ML_TILE_ROWS values.  Few pass the threshold once the column has many. */
-static void
-kmv_add(MlSummary *s, const double *x, int n)
+/* ---- scanning ---- */
+
+/* What the scan of a stripe keeps of its columns. */
+typedef struct Stripe
 {
-	uint64_t	candidate[ML_TILE_ROWS];
-	uint64_t	seen[SEEN];
-	uint64_t	threshold = s->kmv_max;
-	int			candidates = 0;
-
-	for (int i = 0; i < n; i++)
-	{
-		double		value = x[i] + 0.0; /* -0 is 0 */
-		uint64_t	h;
-
-		memcpy(&h, &value, sizeof(h));
-		h = mix(h);
-		candidate[candidates] = h;
-		candidates += h < threshold;
-	}
-	if (candidates == 0)
-		return;
-
-	/* a column of few values repeats them */
-	memset(seen, 0xff, sizeof(seen));
-	for (int i = 0; i < candidates; i++)
-	{
-		uint64_t	h = candidate[i];
-
-		if (seen[h % SEEN] != h)
-		{
-			seen[h % SEEN] = h;
-			kmv_put(s, h);
-		}
-	}
-}
-
-/* ---- moments ---- */
-
-/* Takes in the moments of n more values; n > 0. */
-static void
-moments_merge(MlSummary *s, double n, double mean, double m2, double m3, double m4)
-{
-	double		na = s->n;
-	double		d = mean - s->mean;
-	double		dn = d / (na + n);
-	double		d2 = d * dn * na * n;	/* what the distance of the means adds to m2 */
-
-	s->n = na + n;
-	if (na == 0)
-	{
-		s->mean = mean < s->min ? s->min : mean > s->max ? s->max : mean;
-		s->m2 = m2;
-		s->m3 = m3;
-		s->m4 = m4;
-		return;
-	}
-	s->mean += dn * n;
-	s->m4 += m4 + d2 * dn * dn * (na * na - na * n + n * n)
-		+ 6 * dn * dn * (na * na * m2 + n * n * s->m2) + 4 * dn * (na * m3 - n * s->m3);
-	s->m3 += m3 + d2 * dn * (na - n) + 3 * dn * (na * m2 - n * s->m2);
-	s->m2 += m2 + d2;
-	if (isnan(s->m2))
-		s->m2 = INFINITY;
-
-	/* rounding must not lead out of the range, which s has already */
-	s->mean = s->mean < s->min ? s->min : s->mean > s->max ? s->max : s->mean;
-}
-
-/* Four doubles, and four comparisons, -1 for true.  The same sums whatever registers there are. */
-typedef double Quad __attribute__((vector_size(32)));
-typedef int64_t Mask __attribute__((vector_size(32)));
-
-/* One version for AVX2, one for every processor, chosen when the library loads. */
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
-#define VECTOR_KERNEL __attribute__((target_clones("avx2", "default")))
-#else
-#define VECTOR_KERNEL
-#endif
-
-static inline double
-lanes_sum(const double *lane)
-{
-	return (lane[0] + lane[1]) + (lane[2] + lane[3]);
-}
-
-/* Whether x has no fraction, as 0 or 1: adding 2^52 rounds. */
-static inline double
-is_integer(double x)
-{
-	double		a = fabs(x);
-	double		rounded = (a + 0x1p52) - 0x1p52;
-
-	return (rounded == a || a >= 0x1p52) ? 1.0 : 0.0;
-}
-
-/* The mean of the n values, with their range and integers noted in s. */
-VECTOR_KERNEL static double
-range_add(MlSummary *s, const double *x, int n)
-{
-	double		sum[LANES] = {0};
-	double		ints[LANES] = {0};
+	double		shift[LANES];	/* the mean so far, or the first value */
 	double		min[LANES];
 	double		max[LANES];
-	double		mean;
-	Quad		vsum = {0};
-	Mask		vfractions = {0};
-	Quad		vmin = {s->min, s->min, s->min, s->min};
-	Quad		vmax = {s->max, s->max, s->max, s->max};
-	int			i = 0;
+	double		sum[LANES];		/* of deviations from shift; not finite once a value is not */
+	double		squares[LANES];
+	int64_t		fractions[LANES];	/* number of values with a fraction */
+	uint64_t	threshold[LANES];	/* kmv_max */
+	uint64_t	candidates[LANES];	/* a bit for each row whose hash is below */
+	uint64_t	hash[SCAN_ROWS][LANES];
+} Stripe;
 
-	for (; i + LANES <= n; i += LANES)
-	{
-		Quad		v;
-		Quad		a;
-		Mask		less;
-		Mask		more;
-
-		memcpy(&v, x + i, sizeof(v));
-		a = (Quad) ((Mask) v & INT64_MAX);
-		less = v < vmin;
-		more = v > vmax;
-		vsum += v;
-		vfractions += (((a + 0x1p52) - 0x1p52) != a) & (a < 0x1p52);
-		vmin = (Quad) (((Mask) v & less) | ((Mask) vmin & ~less));
-		vmax = (Quad) (((Mask) v & more) | ((Mask) vmax & ~more));
-	}
-	ints[0] = i + vfractions[0] + vfractions[1] + vfractions[2] + vfractions[3];
-	for (int j = 0; j < LANES; j++)
-	{
-		sum[j] = vsum[j];
-		min[j] = vmin[j];
-		max[j] = vmax[j];
-	}
-	for (int j = 0; i < n; i++, j++)
-	{
-		sum[j] += x[i];
-		ints[j] += is_integer(x[i]);
-		min[j] = x[i] < min[j] ? x[i] : min[j];
-		max[j] = x[i] > max[j] ? x[i] : max[j];
-	}
-	for (int j = 0; j < LANES; j++)
-	{
-		s->min = min[j] < s->min ? min[j] : s->min;
-		s->max = max[j] > s->max ? max[j] : s->max;
-	}
-	s->integers += lanes_sum(ints);
-	mean = lanes_sum(sum) / n;
-	if (isfinite(mean))
-		return mean;
-	mean = 0;					/* the sum is beyond double */
-	for (i = 0; i < n; i++)
-		mean += x[i] / n;
-	return mean;
-}
-
+/*
+ * Scans up to SCAN_ROWS rows of LANES cells.  The compiler makes vectors of the
+ * inner loop and keeps the local arrays in registers.
+ */
 VECTOR_KERNEL static void
-moments_add(MlSummary *s, const double *x, int n)
+scan(Stripe *restrict stripe, const double *restrict rows, int n, ptrdiff_t stride)
 {
-	Quad		s1 = {0};
-	Quad		s2 = {0};
-	Quad		s3 = {0};
-	Quad		s4 = {0};
-	double		mean = range_add(s, x, n);
-	Quad		center = {mean, mean, mean, mean};
-	double		sums[4] = {0};
-	double		rest;
-	int			i = 0;
+	double		min[LANES];
+	double		max[LANES];
+	double		sum[LANES];
+	double		squares[LANES];
+	int64_t		fractions[LANES];
+	uint64_t	candidates[LANES] = {0};
+	uint64_t	bit = 1;
 
-	for (; i + 4 <= n; i += 4)
+	memcpy(min, stripe->min, sizeof(min));
+	memcpy(max, stripe->max, sizeof(max));
+	memcpy(sum, stripe->sum, sizeof(sum));
+	memcpy(squares, stripe->squares, sizeof(squares));
+	memcpy(fractions, stripe->fractions, sizeof(fractions));
+	for (int i = 0; i < n; i++, rows += stride, bit <<= 1)
 	{
-		Quad		d;
-		Quad		d2;
+		for (int j = 0; j < LANES; j++)
+		{
+			double		v = rows[j];
+			double		d = v - stripe->shift[j];
+			double		a = fabs(v);
+			double		zero = v + 0.0;	/* -0 is 0 */
+			uint64_t	h;
 
-		memcpy(&d, x + i, sizeof(d));
-		d -= center;
-		d2 = d * d;
-		s1 += d;
-		s2 += d2;
-		s3 += d2 * d;
-		s4 += d2 * d2;
+			sum[j] += d;
+			squares[j] += d * d;
+			min[j] = v < min[j] ? v : min[j];
+			max[j] = v > max[j] ? v : max[j];
+
+			/* adding 2^52 rounds to an integer */
+			fractions[j] += ((a + 0x1p52) - 0x1p52 != a) & (a < 0x1p52);
+
+			memcpy(&h, &zero, sizeof(h));
+			h = mix(h);
+			stripe->hash[i][j] = h;
+			candidates[j] |= bit & -(uint64_t) (h < stripe->threshold[j]);
+		}
 	}
-	for (; i < n; i++)
-	{
-		double		d = x[i] - mean;
-		double		d2 = d * d;
-
-		sums[0] += d;
-		sums[1] += d2;
-		sums[2] += d2 * d;
-		sums[3] += d2 * d2;
-	}
-	sums[0] += (s1[0] + s1[1]) + (s1[2] + s1[3]);
-	sums[1] += (s2[0] + s2[1]) + (s2[2] + s2[3]);
-	sums[2] += (s3[0] + s3[1]) + (s3[2] + s3[3]);
-	sums[3] += (s4[0] + s4[1]) + (s4[2] + s4[3]);
-
-	/* what rounding left between `mean` and the mean; its square does not count */
-	rest = sums[0] / n;
-	moments_merge(s, n, mean + rest, sums[1],
-				  sums[2] - 3 * rest * sums[1],
-				  sums[3] - 4 * rest * sums[2]);
+	memcpy(stripe->min, min, sizeof(min));
+	memcpy(stripe->max, max, sizeof(max));
+	memcpy(stripe->sum, sum, sizeof(sum));
+	memcpy(stripe->squares, squares, sizeof(squares));
+	memcpy(stripe->fractions, fractions, sizeof(fractions));
+	memcpy(stripe->candidates, candidates, sizeof(candidates));
 }
 
-/* ---- the summary ---- */
-
-/* Adds up to ML_TILE_ROWS finite values that lie together. */
+/* Makes lane j ready for n > 0 values of the summary, `first` the first of them. */
 static void
-add_block(MlSummary *s, const double *x, int n)
+stripe_start(Stripe *stripe, int j, const MlSummary *s, double first)
 {
-	kmv_add(s, x, n);
-	kll_add(s, x, n);			/* before moments: it goes by s->n */
-	moments_add(s, x, n);
+	stripe->shift[j] = s->n > 0 ? s->mean : first;
+	stripe->min[j] = s->min;
+	stripe->max[j] = s->max;
+	stripe->sum[j] = 0;
+	stripe->squares[j] = 0;
+	stripe->fractions[j] = 0;
+	stripe->threshold[j] = s->kmv_max;
+}
+
+/* Passes lane j's candidates among the first n rows on. */
+static inline void
+stripe_candidates(Stripe *stripe, int j, int n, MlSummary *s)
+{
+	uint64_t	rows = n > 0 ? stripe->candidates[j] & (UINT64_MAX >> (SCAN_ROWS - n)) : 0;
+
+	if (rows == 0)
+		return;
+	for (; rows != 0; rows &= rows - 1)
+	{
+		uint64_t	h = stripe->hash[__builtin_ctzll(rows)][j];
+		uint32_t	at = s->kmv_guess[h % ML_KMV_SIZE] % ML_KMV_SIZE;
+
+		/* a column of few values repeats them */
+		if (s->kmv[at] != h || at >= s->kmv_n)
+			kmv_put(s, h);
+	}
+	stripe->threshold[j] = s->kmv_max;
+}
+
+/* Takes in the moments of n > 0 finite values, whose range s has already. */
+static void
+moments_add(MlSummary *s, double n, double shift, double sum, double squares)
+{
+	double		total = s->n + n;
+	double		mean = shift + sum / total;
+	double		m2 = squares - sum * (sum / total);
+
+	s->n = total;
+	s->m2 += m2 > 0 ? m2 : 0;
+	if (isnan(m2) || isnan(s->m2))
+		s->m2 = INFINITY;
+
+	/* rounding must not lead out of the range */
+	s->mean = mean < s->min ? s->min : mean > s->max ? s->max : mean;
 }
 
 static bool
-all_finite(const double *x, int n)
+has_fraction(double x)
 {
-	double		odd[LANES] = {0};
-	int			i = 0;
+	return x != rint(x);
+}
 
-	/* x - x is 0, or NaN when x is not finite */
-	for (; i + LANES <= n; i += LANES)
+/* Adds up to ML_TILE_ROWS cells of one column, of which some may not be finite. */
+static void
+add_column(MlSummary *s, const double *cells, int n, int stride)
+{
+	Stripe		stripe;
+	double		x[ML_TILE_ROWS + LANES];
+	int			finite = 0;
+	int			nulls = 0;
+	int			above = 0;
+	int			padded;
+	double		sum = 0;
+	double		squares = 0;
+	double		shift;
+
+	for (int i = 0; i < n; i++)
 	{
-		for (int j = 0; j < LANES; j++)
-			odd[j] += x[i + j] - x[i + j];
+		double		value = cells[(ptrdiff_t) i * stride];
+
+		x[finite] = value;
+		finite += fabs(value) < INFINITY;
+		nulls += value != value;
+		above += value == INFINITY;
 	}
-	for (; i < n; i++)
-		odd[0] += x[i] - x[i];
-	return lanes_sum(odd) == 0;
+	s->nulls += nulls;
+	s->pos_inf += above;
+	s->neg_inf += n - finite - nulls - above;
+	if (finite == 0)
+		return;
+	kll_add(s, x, finite, 1);
+	shift = s->n > 0 ? s->mean : x[0];
+	s->integers += finite;
+
+	/* the lanes take every eighth value each, and the shift where there is none left */
+	for (padded = finite; padded % LANES != 0; padded++)
+	{
+		x[padded] = shift;
+		s->integers += has_fraction(shift);
+	}
+	for (int j = 0; j < LANES; j++)
+		stripe_start(&stripe, j, s, x[0]);
+	scan(&stripe, x, padded / LANES, LANES);
+	for (int j = 0; j < LANES; j++)
+	{
+		stripe_candidates(&stripe, j, (finite - j + LANES - 1) / LANES, s);
+		sum += stripe.sum[j];
+		squares += stripe.squares[j];
+		s->integers -= stripe.fractions[j];
+		s->min = stripe.min[j] < s->min ? stripe.min[j] : s->min;
+		s->max = stripe.max[j] > s->max ? stripe.max[j] : s->max;
+	}
+	if (isfinite(sum))
+		moments_add(s, finite, shift, sum, squares);
+	else
+	{
+		/* beyond double, and so are the squares */
+		double		mean = s->mean * (s->n / (s->n + finite));
+
+		for (int i = 0; i < finite; i++)
+			mean += x[i] / (s->n + finite);
+		s->mean = mean < s->min ? s->min : mean > s->max ? s->max : mean;
+		s->m2 = INFINITY;
+		s->n += finite;
+	}
+}
+
+/* Adds up to ML_TILE_ROWS rows to the columns of a stripe but its first `skip`; s[0] is of the one behind. */
+static void
+add_stripe(MlSummary *s, int skip, const double *rows, int n, ptrdiff_t stride)
+{
+	Stripe		stripe;
+
+	for (int j = 0; j < LANES; j++)
+		stripe_start(&stripe, j, &s[j < skip ? 0 : j - skip], rows[j]);
+	for (int from = 0; from < n; from += SCAN_ROWS)
+	{
+		int			count = n - from < SCAN_ROWS ? n - from : SCAN_ROWS;
+
+		scan(&stripe, rows + from * stride, count, stride);
+		for (int j = skip; j < LANES; j++)
+			if (isfinite(stripe.sum[j]))
+				stripe_candidates(&stripe, j, count, &s[j - skip]);
+	}
+	for (int j = skip; j < LANES; j++)
+	{
+		MlSummary  *column = &s[j - skip];
+
+		if (!isfinite(stripe.sum[j]))
+		{
+			add_column(column, rows + j, n, stride);
+			continue;
+		}
+		kll_add(column, rows + j, n, stride);
+		column->min = stripe.min[j];
+		column->max = stripe.max[j];
+		column->integers += n - stripe.fractions[j];
+		moments_add(column, n, stripe.shift[j], stripe.sum[j], stripe.squares[j]);
+	}
+}
+
+/* Fewer columns than a stripe has, with zeros before them. */
+static void
+add_narrow(MlSummary *s, int ncols, const double *rows, int n, ptrdiff_t stride)
+{
+	double		x[ML_TILE_ROWS][LANES] = {{0}};
+
+	for (int i = 0; i < n; i++, rows += stride)
+		for (int j = 0; j < ncols; j++)
+			x[i][LANES - ncols + j] = rows[j];
+	add_stripe(s, LANES - ncols, x[0], n, LANES);
 }
 
 void
-ml_summary_add(MlSummary *s, const double *values, int n, int stride)
+ml_summaries_add(MlSummary *s, int ncols, const double *rows, int n, int stride)
 {
-	double		x[ML_TILE_ROWS];
-
-	while (n > 0)
+	for (; n > 0; n -= ML_TILE_ROWS, rows += (ptrdiff_t) ML_TILE_ROWS * stride)
 	{
-		int			rows = n < ML_TILE_ROWS ? n : ML_TILE_ROWS;
-		int			finite = 0;
+		int			count = n < ML_TILE_ROWS ? n : ML_TILE_ROWS;
+		int			c = 0;
 
-		for (int i = 0; i < rows; i++)
-			x[i] = values[(ptrdiff_t) i * stride];
-		if (all_finite(x, rows))
-			finite = rows;
+		for (; c + LANES <= ncols; c += LANES)
+			add_stripe(s + c, 0, rows + c, count, stride);
+		if (c == ncols)
+			continue;
+		if (c > 0)
+			add_stripe(s + c, c + LANES - ncols, rows + ncols - LANES, count, stride);
 		else
-		{
-			for (int i = 0; i < rows; i++)
-			{
-				if (isfinite(x[i]))
-					x[finite++] = x[i];
-				else if (isnan(x[i]))
-					s->nulls++;
-				else if (x[i] > 0)
-					s->pos_inf++;
-				else
-					s->neg_inf++;
-			}
-		}
-		if (finite > 0)
-			add_block(s, x, finite);
-		values += (ptrdiff_t) rows * stride;
-		n -= rows;
+			add_narrow(s, ncols, rows, count, stride);
 	}
+}
+
+/* Takes in the moments of n > 0 more values, whose range s has already. */
+static void
+moments_merge(MlSummary *s, double n, double mean, double m2)
+{
+	double		total = s->n + n;
+	double		d = mean - s->mean;
+
+	if (s->n > 0)
+	{
+		m2 += s->m2 + d * (d * (s->n / total) * n);
+		mean = s->mean + d * (n / total);
+	}
+	s->n = total;
+	s->mean = mean < s->min ? s->min : mean > s->max ? s->max : mean;
+	s->m2 = isnan(m2) ? INFINITY : m2;
 }
 
 void
@@ -587,7 +655,7 @@ ml_summary_merge(MlSummary *s, const MlSummary *other)
 	kll_merge(s, other);
 	for (uint32_t i = 0; i < other->kmv_n && other->kmv[i] < s->kmv_max; i++)
 		kmv_put(s, other->kmv[i]);
-	moments_merge(s, other->n, other->mean, other->m2, other->m3, other->m4);
+	moments_merge(s, other->n, other->mean, other->m2);
 }
 
 typedef struct Weighted

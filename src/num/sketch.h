@@ -9,11 +9,11 @@
 #include <stdint.h>
 
 /*
- * Everything the profile keeps of one numeric cell.  Values are added by
- * columns of up to ML_TILE_ROWS at a time.  Quantiles: KLL (Karnin, Lang,
- * Liberty 2016), rank error below 1.5 % with probability 99 %, exact up to
- * ML_KLL_EXACT values; distinct count: the k smallest hashes (Bar-Yossef et
- * al. 2002), exact up to ML_KMV_SIZE, standard error 1/sqrt(k - 2) beyond.
+ * Everything the profile keeps of one numeric cell.  Quantiles: KLL (Karnin,
+ * Lang, Liberty 2016), rank error of a quantile below 1.5 % with probability
+ * 99 %, exact up to ML_KLL_EXACT values; distinct count: the k smallest hashes
+ * (Bar-Yossef et al. 2002), exact up to ML_KMV_SIZE, standard error
+ * 1/sqrt(k - 2) beyond.
  */
 #define ML_KMV_SIZE 512
 #define ML_KLL_ITEMS 1536		/* stored items, all levels together */
@@ -32,21 +32,24 @@ typedef struct MlSummary
 	double		max;			/* -infinity while n = 0 */
 	double		mean;
 	double		m2;				/* sum of squared deviations from the mean; infinite when beyond double */
-	double		m3;				/* m3 and m4 are NaN or infinite when beyond double */
-	double		m4;
 	uint32_t	kmv_n;
 	uint32_t	kll_levels;
 	uint64_t	kmv_max;		/* threshold: only smaller hashes enter */
 	uint64_t	seed;			/* of the coin in KLL; advances deterministically */
 	uint64_t	kmv[ML_KMV_SIZE];
+	uint16_t	kmv_guess[ML_KMV_SIZE];	/* by low bits of a hash: where it stood last; any value is right */
 	uint32_t	kll_size[ML_KLL_LEVELS];	/* items at level h, each of weight 2^h */
 	double		kll[ML_KLL_ITEMS];	/* levels lie one behind the other, 0 last */
 } MlSummary;
 
 extern void ml_summary_init(MlSummary *s, uint64_t seed);
 
-/* Adds n values lying `stride` doubles apart; NaN counts as NULL. */
-extern void ml_summary_add(MlSummary *s, const double *values, int n, int stride);
+/*
+ * Adds n rows to the summaries of their ncols columns.  The cells of a row lie
+ * together, its first one `stride` doubles behind that of the row before; NaN
+ * counts as NULL.
+ */
+extern void ml_summaries_add(MlSummary *s, int ncols, const double *rows, int n, int stride);
 extern void ml_summary_merge(MlSummary *s, const MlSummary *other);
 
 /* Interpolated between neighbours, as R's type 7 and percentile_cont; NaN when n = 0. */

@@ -54,6 +54,8 @@ row_class(const MlTraining *t, double y)
 
 	if (t->class_of)
 		return t->class_of[(int) y];
+	if (t->classes == 2)
+		return y == t->label_value[1];
 	while (low < high)
 	{
 		int			middle = (low + high) / 2;
@@ -337,18 +339,19 @@ static void
 copy_rows(TileReader *r, int n)
 {
 	int			p = r->enc->p;
-	const double *center = r->inverse ? r->problem->center : NULL;
+	const double *restrict center = r->inverse ? r->problem->center : NULL;
+	const double *restrict inverse = r->inverse;
 
 	for (int i = 0; i < n; i++)
 	{
-		const double *row = r->view.row[i];
-		double	   *x = r->x + (Size) i * p;
+		const double *restrict row = r->view.row[i];
+		double	   *restrict x = r->x + (Size) i * p;
 
 		if (center == NULL)
 			memcpy(x, row, p * sizeof(double));
 		else
 			for (int j = 0; j < p; j++)
-				x[j] = (row[j] - center[j]) * r->inverse[j];
+				x[j] = (row[j] - center[j]) * inverse[j];
 	}
 }
 
@@ -356,14 +359,15 @@ static void
 standardize(const TileReader *r, int n)
 {
 	int			p = r->problem->p;
-	const double *center = r->problem->center;
+	const double *restrict center = r->problem->center;
+	const double *restrict inverse = r->inverse;
 
 	for (int i = 0; i < n; i++)
 	{
-		double	   *x = r->x + (Size) i * p;
+		double	   *restrict x = r->x + (Size) i * p;
 
 		for (int j = 0; j < p; j++)
-			x[j] = (x[j] - center[j]) * r->inverse[j];
+			x[j] = (x[j] - center[j]) * inverse[j];
 	}
 }
 
@@ -423,7 +427,10 @@ scales_from_summaries(const MlTraining *t, const MlEncoder *enc, double *center,
 	}
 }
 
-/* Mean and population standard deviation of each encoded column (1 when constant), in one pass. */
+/*
+ * Mean and population standard deviation of each encoded column (1 when constant), in one pass.
+ * A weight counts as so many rows; the weight of a class is no property of the columns.
+ */
 static void
 learn_scales(TileReader *r, double *center, double *scale)
 {
@@ -440,14 +447,18 @@ learn_scales(TileReader *r, double *center, double *scale)
 		if (n == 0)
 			memcpy(shift, tile.x, p * sizeof(double));
 		for (int i = 0; i < tile.n; i++)
+		{
+			double		w = r->t->at_w >= 0 ? r->view.row[i][r->t->at_w] : 1;
+
 			for (int j = 0; j < p; j++)
 			{
 				double		d = tile.x[(Size) i * p + j] - shift[j];
 
-				s1[j] += d;
-				s2[j] += d * d;
+				s1[j] += w * d;
+				s2[j] += w * d * d;
 			}
-		n += tile.n;
+			n += w;
+		}
 	}
 	for (int j = 0; j < p && n > 0; j++)
 	{
@@ -610,7 +621,7 @@ set_scales(TileReader *r, MlFit *fit, const void *params)
 	double	   *center = palloc0(p * sizeof(double));
 	double	   *scale = palloc0(p * sizeof(double));
 
-	if ((r->mask == NULL || !ml_params_penalized(t->algorithm->params, params)) &&
+	if (((r->mask == NULL && t->at_w < 0) || !ml_params_penalized(t->algorithm->params, params)) &&
 		plain_numbers(t, fit->encoder))
 		scales_from_summaries(t, fit->encoder, center, scale);
 	else
@@ -633,6 +644,7 @@ ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *
 
 	fit->encoder = ml_learn_encoder(t, mask);
 	set_problem(t, fit, params);
+	fit->problem.draft = mask != NULL;
 	reader_open(&r, t, mask, fit->encoder);
 	if (t->core.categories == ML_TARGET)
 	{

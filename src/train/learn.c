@@ -278,6 +278,12 @@ learn_cells(MlTraining *t, const MlMask *mask, double *fill, double *center, dou
 			if (upper[j] > value[j])
 				scale[cells[j]] = upper[j] - value[j];
 	}
+	for (int i = 0; i < t->schema->ncolumns && t->offset_column >= 0; i++)
+		if (t->feature_column[i] == t->offset_column)
+		{
+			center[t->schema->columns[i].first_cell] = 0;
+			scale[t->schema->columns[i].first_cell] = 1;
+		}
 }
 
 /* ---- categories ---- */

@@ -150,7 +150,7 @@ target_role(const MlTraining *t, const char *role)
 }
 
 static int
-number_column(const MlTraining *t, const char *name, const char *role)
+number_column(const MlTraining *t, const char *name, const char *role, bool must_be_number)
 {
 	int			column;
 	MlKind		kind;
@@ -161,7 +161,7 @@ number_column(const MlTraining *t, const char *name, const char *role)
 	if (column == t->target_column)
 		target_role(t, role);
 	kind = ml_kind_of_type(t->source->columns[column].type);
-	if (kind == 0 || kind == ML_CATEGORY || kind == ML_ARRAY)
+	if (kind == 0 || kind == ML_CATEGORY || kind == ML_ARRAY || (must_be_number && kind != ML_NUMBER))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" of type %s cannot be %s", name,
@@ -236,16 +236,20 @@ resolve_features(MlTraining *t)
 
 			if (column == t->target_column)
 				target_role(t, "a feature");
-			if (!name_in(source->columns[column].name, t->request.exclude, t->request.nexclude))
+			if (column != t->offset_column &&
+				!name_in(source->columns[column].name, t->request.exclude, t->request.nexclude))
 				add_feature(t, column, true);
 		}
-		return;
 	}
-	for (int i = 0; i < source->ncolumns; i++)
-		if (i != t->target_column && i != t->weight_column && i != t->offset_column &&
-			i != t->split_column && i != t->order_column &&
-			!name_in(source->columns[i].name, t->request.exclude, t->request.nexclude))
-			add_feature(t, i, false);
+	else
+		for (int i = 0; i < source->ncolumns; i++)
+			if (i != t->target_column && i != t->weight_column && i != t->offset_column &&
+				i != t->split_column && i != t->order_column &&
+				!name_in(source->columns[i].name, t->request.exclude, t->request.nexclude))
+				add_feature(t, i, false);
+	/* Predictions need the offset as training does. */
+	if (t->offset_column >= 0)
+		add_feature(t, t->offset_column, true);
 }
 
 void
@@ -294,9 +298,9 @@ ml_training_open(MlTraining *t, const MlRequest *request)
 				 errhint("Cast it to a number in the source, or use a classification algorithm.")));
 	if (t->task != 0)
 		settle_algorithm(t);
-	t->weight_column = number_column(t, request->weight, "a weight");
-	t->offset_column = number_column(t, role_column(t, "offset"), "an offset");
-	t->order_column = number_column(t, request->order_by, "an order");
+	t->weight_column = number_column(t, request->weight, "a weight", false);
+	t->offset_column = number_column(t, role_column(t, "offset"), "an offset", true);
+	t->order_column = number_column(t, request->order_by, "an order", false);
 	t->split_column = request->split_by ? ml_source_column(t->source, request->split_by) : -1;
 	if (t->split_column == t->target_column)
 		target_role(t, "split by");
@@ -322,15 +326,8 @@ flush_pending(MlTraining *t)
 
 	if (n == 0)
 		return;
-	for (int i = 0; i < t->schema->ncolumns; i++)
-	{
-		const MlColumn *col = &t->schema->columns[i];
-
-		for (int c = col->first_cell; c < col->first_cell + col->cells; c++)
-			ml_summary_add(&t->summaries[c], t->pending + c, n, t->stored_width);
-	}
-	if (t->y_summary)
-		ml_summary_add(t->y_summary, t->pending + t->schema->ncells, n, t->stored_width);
+	ml_summaries_add(t->summaries, t->schema->ncells + (t->y_summary ? 1 : 0),
+					 t->pending, n, t->stored_width);
 	ml_dataset_append(t->rows, t->pending, n);
 	t->npending = 0;
 	ml_progress_rows(t->rows_read);
@@ -415,14 +412,11 @@ first_row(Collector *c, TupleTableSlot *slot)
 		t->sample = ml_dataset_create(at, ml_budget_bytes() / 4);
 		t->sample_share = SAMPLE_ROWS / t->source->rows_estimate;
 	}
-	t->summaries = ml_alloc(Max(t->schema->ncells, 1), sizeof(MlSummary));
-	for (int i = 0; i < t->schema->ncells; i++)
+	t->summaries = ml_alloc(t->schema->ncells + 1, sizeof(MlSummary));
+	for (int i = 0; i <= t->schema->ncells; i++)
 		ml_summary_init(&t->summaries[i], i);
 	if (t->target_dict == NULL)
-	{
-		t->y_summary = palloc0(sizeof(MlSummary));
-		ml_summary_init(t->y_summary, t->schema->ncells);
-	}
+		t->y_summary = &t->summaries[t->schema->ncells];
 	MemoryContextSwitchTo(old);
 }
 
@@ -949,7 +943,7 @@ settle_features(MlTraining *t)
 	for (int i = 0; i < schema->ncolumns; i++)
 	{
 		MlColumn	col = schema->columns[i];
-		char	   *why = useless(t, i, keep_constant);
+		char	   *why = useless(t, i, keep_constant || t->feature_column[i] == t->offset_column);
 
 		if (why)
 		{

@@ -108,8 +108,6 @@ test_kind(const char *kind, int shards)
 	double	   *x = malloc(N * sizeof(double));
 	long double sum = 0;
 	long double m2 = 0;
-	long double m3 = 0;
-	long double m4 = 0;
 	double		distinct = 1;
 	double		error;
 
@@ -122,7 +120,7 @@ test_kind(const char *kind, int shards)
 
 		ml_summary_init(&part, 1000 + k);
 		for (int i = from; i < to; i += ML_TILE_ROWS)
-			ml_summary_add(&part, x + i, to - i < ML_TILE_ROWS ? to - i : ML_TILE_ROWS, 1);
+			ml_summaries_add(&part, 1, x + i, to - i < ML_TILE_ROWS ? to - i : ML_TILE_ROWS, 1);
 		ml_summary_merge(&s, &part);
 	}
 
@@ -133,8 +131,6 @@ test_kind(const char *kind, int shards)
 		long double d = x[i] - sum / N;
 
 		m2 += d * d;
-		m3 += d * d * d;
-		m4 += d * d * d * d;
 	}
 	qsort(x, N, sizeof(double), by_value);
 	for (int i = 1; i < N; i++)
@@ -143,8 +139,7 @@ test_kind(const char *kind, int shards)
 	ml_test_ok(ml_summary_valid(&s) && s.n == N && s.min == x[0] && s.max == x[N - 1],
 			   "%s, %d shards: valid, count and range exact", kind, shards);
 	ml_test_ok(fabs(s.mean - (double) (sum / N)) <= 1e-12 * sqrt(s.m2 / N) + 1e-15 * fabs(s.mean) &&
-			   near(s.m2, m2, 1e-12) && near(s.m4, m4, 1e-11) &&
-			   fabs(s.m3 - (double) m3) <= 1e-9 * N * pow(s.m2 / N, 1.5),
+			   near(s.m2, m2, 1e-12),
 			   "%s, %d shards: moments", kind, shards);
 	ml_test_ok(error < 0.015, "%s, %d shards: rank error below 1.5 %%", kind, shards);
 	printf("# rank error %.3f %%, distinct %.0f of %.0f\n", 100 * error, ml_summary_distinct(&s), distinct);
@@ -166,7 +161,7 @@ test_small(void)
 
 	ml_summary_init(&s, 1);
 	ml_test_ok(ml_summary_valid(&s) && isnan(ml_summary_quantile(&s, 0.5)), "empty: valid, no quantile");
-	ml_summary_add(&s, rows, 7, 2);
+	ml_summaries_add(&s, 1, rows, 7, 2);
 	ml_test_ok(s.n == 4 && s.nulls == 1 && s.pos_inf == 1 && s.neg_inf == 1 && s.integers == 3,
 			   "stride, NaN, infinities and integers");
 	ml_test_ok(ml_summary_quantile(&s, 0.5) == 2.25 && ml_summary_quantile(&s, 0.25) == 1.125 &&
@@ -179,7 +174,7 @@ test_small(void)
 	ml_summary_merge(&s, &other);
 	ml_test_ok(s.n == 8 && s.nulls == 2 && ml_summary_distinct(&s) == 4 && ml_summary_valid(&s), "merge");
 	ml_summary_init(&s, 1);
-	ml_summary_add(&s, big, 4, 1);
+	ml_summaries_add(&s, 1, big, 4, 1);
 	ml_test_ok(isfinite(s.mean) && s.m2 == INFINITY && ml_summary_valid(&s), "sums beyond double");
 	s.kll_size[3] = 2000;
 	ml_test_ok(!ml_summary_valid(&s), "sizes from outside are checked");
@@ -195,11 +190,79 @@ test_exact_until_full(void)
 	fill("uniform", x, ML_KLL_EXACT);
 	ml_summary_init(&s, 1);
 	for (int i = 0; i < ML_KLL_EXACT; i += ML_TILE_ROWS)
-		ml_summary_add(&s, x + i, ML_TILE_ROWS, 1);
+		ml_summaries_add(&s, 1, x + i, ML_TILE_ROWS, 1);
 	qsort(x, ML_KLL_EXACT, sizeof(double), by_value);
 	for (int i = 0; i < ML_KLL_EXACT; i++)
 		same = same && near(ml_summary_quantile(&s, (double) i / (ML_KLL_EXACT - 1)), x[i], 1e-9);
 	ml_test_ok(same, "quantiles are exact up to ML_KLL_EXACT values");
+}
+
+#define COLUMNS 21
+
+/*
+ * Each column of a table comes out as it does alone: full stripes, the overlapping
+ * last one and the narrow table share nothing but the scan.
+ */
+static void
+test_columns(int ncols, int n)
+{
+	static MlSummary together[COLUMNS];
+	static MlSummary alone;
+	int			stride = ncols + 2;
+	double	   *x = malloc((size_t) n * stride * sizeof(double));
+	bool		same = true;
+	bool		exact = true;
+
+	for (int i = 0; i < n; i++)
+		for (int j = 0; j < stride; j++)
+		{
+			double		u = uniform();
+
+			x[i * stride + j] = j % 7 == 1 ? floor(90 * u) : j % 7 == 2 ? u < 0.3 :
+				j % 7 == 3 && u < 0.1 ? NAN : j % 7 == 4 && u < 0.001 ? -INFINITY :
+				j % 7 == 5 ? 1.7e9 + floor(1000 * u) / 4 : u - 0.5;
+		}
+	for (int j = 0; j < ncols; j++)
+		ml_summary_init(&together[j], j);
+	ml_summaries_add(together, ncols, x, n, stride);
+	for (int j = 0; j < ncols; j++)
+	{
+		const MlSummary *s = &together[j];
+		double		finite = 0;
+		double		nulls = 0;
+		double		integers = 0;
+		double		min = INFINITY;
+		long double sum = 0;
+		long double m2 = 0;
+
+		ml_summary_init(&alone, j);
+		ml_summaries_add(&alone, 1, x + j, n, stride);
+		same = same && ml_summary_valid(s) && s->n == alone.n && near(s->mean, alone.mean, 1e-13) &&
+			near(s->m2, alone.m2, 1e-12) && s->kmv_n == alone.kmv_n &&
+			memcmp(s->kmv, alone.kmv, s->kmv_n * sizeof(uint64_t)) == 0 &&
+			memcmp(s->kll, alone.kll, sizeof(s->kll)) == 0;
+		for (int i = 0; i < n; i++)
+		{
+			double		v = x[i * stride + j];
+
+			nulls += isnan(v);
+			if (!isfinite(v))
+				continue;
+			finite++;
+			sum += v;
+			integers += v == floor(v);
+			min = v < min ? v : min;
+		}
+		for (int i = 0; i < n; i++)
+			if (isfinite(x[i * stride + j]))
+				m2 += (x[i * stride + j] - sum / finite) * (x[i * stride + j] - sum / finite);
+		exact = exact && s->n == finite && s->nulls == nulls && s->integers == integers && s->min == min &&
+			s->neg_inf == n - finite - nulls && near(s->m2, m2, 1e-9) &&
+			fabs(s->mean - (double) (sum / finite)) <= 1e-12 * sqrt(s->m2 / finite) + 1e-15 * fabs(s->mean);
+	}
+	ml_test_ok(same, "%d columns, %d rows: each as alone", ncols, n);
+	ml_test_ok(exact, "%d columns, %d rows: counts and range exact, moments close", ncols, n);
+	free(x);
 }
 
 int
@@ -209,6 +272,10 @@ main(void)
 
 	test_small();
 	test_exact_until_full();
+	test_columns(3, 1);
+	test_columns(5, 1000);
+	test_columns(8, 70);
+	test_columns(COLUMNS, 20000);
 	for (int i = 0; i < 6; i++)
 	{
 		test_kind(kinds[i], 1);

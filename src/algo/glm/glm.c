@@ -385,6 +385,7 @@ typedef struct Fit
 	const GlmParams *params;
 	MlLink		link;
 	int			d;
+	int			given;			/* column of the offset, known to predictions by its coefficient 1; or -1 */
 	double	   *state;
 	double	   *carry;
 	bool	   *fixed;
@@ -423,12 +424,28 @@ find_fixed(Fit *fit, const double *old)
 	if (fit->params->l2 == 0)
 	{
 		h = assemble(fit, ml_alloc(fit->d, sizeof(double)), 1);
+		/* What is in the offset may be in a column too. */
+		for (int j = 0; j < fit->d && fit->given >= 0; j++)
+			h[(size_t) (fit->given + 1) * fit->d + j] = h[(size_t) j * fit->d + fit->given + 1] = 0;
 		if (!fit->params->intercept)
 			for (int j = 0; j < fit->d; j++)
 				h[j] = h[(size_t) j * fit->d] = 0;
 		ml_newton_alias(fit->d, h, ALIAS_TOL, fit->fixed);
 	}
 	fit->fixed[0] = !fit->params->intercept;
+	if (fit->given >= 0)
+		fit->fixed[fit->given + 1] = true;
+}
+
+static int
+offset_column(const MlProblem *problem)
+{
+	const GlmParams *params = problem->params;
+
+	for (int j = 0; j < problem->p && params->offset; j++)
+		if (strcmp(problem->names[j], params->offset) == 0)
+			return j;
+	return -1;
 }
 
 static void
@@ -618,12 +635,23 @@ make_model(Fit *fit, bool inference, const double *direction)
 		m->lambda = fit->params->l2;
 	else
 	{
-		ml_linear_set_aliased(m, fit->problem, fit->fixed + 1);
+		bool	   *aliased = ml_alloc(problem->p + 1, sizeof(bool));
+
+		memcpy(aliased, fit->fixed + 1, problem->p * sizeof(bool));
+		if (fit->given >= 0)
+			aliased[fit->given] = false;	/* fixed by the user, not by the data */
+		ml_linear_set_aliased(m, problem, aliased);
 		set_likelihood(fit, m, unknowns);
 		if (inference)
 			set_inference(fit, m, unknowns, direction);
 	}
 	ml_linear_unscale(m, fit->params->intercept ? problem->center : NULL, problem->scale);
+	m->given = fit->given;
+	if (fit->given >= 0)
+	{
+		m->beta[fit->given] = 1;
+		m->alpha[0] += m->center[fit->given];
+	}
 	return m;
 }
 
@@ -707,6 +735,7 @@ glm_finish(const MlProblem *problem, double *state, MlResult *result)
 	MlVerdict	verdict;
 
 	fit.link = link_of(fit.params);
+	fit.given = offset_column(problem);
 	fit.fixed = ml_alloc(fit.d, sizeof(bool));
 	find_fixed(&fit, old);
 	set_penalties(&fit);
@@ -748,9 +777,10 @@ glm_finish(const MlProblem *problem, double *state, MlResult *result)
 	fit.descent.unit = fit.unit;
 	fit.descent.fixed = fit.fixed;
 	fit.descent.gradient_tol = fit.params->tol * gradient_scale(&fit);
-	fit.descent.step_tol = canonical ? NEWTON_STEP_TOL : SCORING_STEP_TOL;
+	fit.descent.step_tol = problem->draft ? HUGE_VAL : canonical ? NEWTON_STEP_TOL : SCORING_STEP_TOL;
 	fit.descent.size = fit.link == ML_LINK_IDENTITY || fit.link == ML_LINK_INVERSE || fit.link == ML_LINK_SQRT ? 0 : 1;
 	fit.descent.pass = problem->pass;
+	fit.descent.confirm = fit.params->l2 == 0 && state[SUM_ROWS] <= ML_CONFIRM_ROWS;
 	fit.descent.max_iter = fit.params->max_iter;
 	verdict = ml_newton_advance(&fit.descent, fit.carry, fit.carry);
 	fit.carry[STARTED] = 1;
