@@ -191,6 +191,8 @@ ml_nearest(const char *word, const char *const *candidates, int n)
 		if (pg_strcasecmp(word, candidates[i]) == 0)
 			return candidates[i];
 	}
+	if (len < 2)				/* any other letter would be near */
+		return NULL;
 	best_distance = 1 + (int) len / 3;
 	for (int i = 0; i < n; i++)
 	{

@@ -50,6 +50,30 @@ ml_linear_create(MlLink link, int p, int outputs)
 	return m;
 }
 
+#define MAX_NAMED 20			/* warnings with a name; the others are counted */
+
+void
+ml_linear_set_aliased(MlLinear *m, const MlProblem *problem, const bool *aliased)
+{
+	int			count = 0;
+
+	for (int j = 0; j < m->p; j++)
+	{
+		if (!aliased[j])
+			continue;
+		if (++count <= MAX_NAMED)
+			ml_warn("column \"%s\" is a linear combination of the columns before it and was left out",
+					problem->names[j]);
+	}
+	if (count == 0)
+		return;
+	if (count > MAX_NAMED)
+		ml_warn("%d more columns are linear combinations of the columns before them and were left out",
+				count - MAX_NAMED);
+	m->aliased = ml_alloc(m->p, sizeof(bool));
+	memcpy(m->aliased, aliased, m->p * sizeof(bool));
+}
+
 void
 ml_linear_unscale(MlLinear *m, const double *center, const double *scale)
 {

@@ -78,6 +78,9 @@ extern MlLinear *ml_linear_create(MlLink link, int p, int outputs);
  */
 extern void ml_linear_unscale(MlLinear *m, const double *center, const double *scale);
 
+/* Keeps which of the p columns depend linearly on those before them, and warns of them by name. */
+extern void ml_linear_set_aliased(MlLinear *m, const MlProblem *problem, const bool *aliased);
+
 /* The functions of MlAlgorithm, shared. */
 extern void ml_linear_predict(const void *model, const double *x, double *out);
 extern void ml_linear_save(const void *model, MlWriter *writer);

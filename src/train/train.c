@@ -544,7 +544,9 @@ too_many_classes(const MlTraining *t)
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 			 errmsg("target \"%s\" has more than %d classes", t->request.target, MAX_CLASSES),
-			 errhint("For a number that is measured rather than a label, use task => 'regression'.")));
+			 t->target_dict == NULL
+			 ? errhint("For a number that is measured rather than a label, use task => 'regression'.")
+			 : errhint("Group its values in the source.")));
 }
 
 /* Rows per class code, in an array that grows. */

@@ -609,30 +609,6 @@ set_inference(const Fit *fit, MlLinear *m, int unknowns, const double *direction
 		}
 }
 
-static void
-warn_aliased(const Fit *fit, MlLinear *m)
-{
-	enum { NAMES = 8, ROOM = 1024 };
-	char		text[ROOM];
-	int			at = 0;
-	int			count = 0;
-
-	for (int j = 0; j < m->p; j++)
-	{
-		if (!fit->fixed[j + 1] || j == fit->given)
-			continue;
-		if (!m->aliased)
-			m->aliased = ml_alloc(m->p, sizeof(bool));
-		m->aliased[j] = true;
-		if (++count <= NAMES && at < ROOM)
-			at += snprintf(text + at, ROOM - at, "%s\"%.100s\"", at ? ", " : "", fit->problem->names[j]);
-	}
-	if (count > NAMES && at < ROOM)
-		snprintf(text + at, ROOM - at, " and %d more", count - NAMES);
-	if (count > 0)
-		ml_warn("%d column(s) depend linearly on earlier ones and get no coefficient: %s", count, text);
-}
-
 static MlLinear *
 make_model(Fit *fit, bool inference, const double *direction)
 {
@@ -659,7 +635,12 @@ make_model(Fit *fit, bool inference, const double *direction)
 		m->lambda = fit->params->l2;
 	else
 	{
-		warn_aliased(fit, m);
+		bool	   *aliased = ml_alloc(problem->p + 1, sizeof(bool));
+
+		memcpy(aliased, fit->fixed + 1, problem->p * sizeof(bool));
+		if (fit->given >= 0)
+			aliased[fit->given] = false;	/* fixed by the user, not by the data */
+		ml_linear_set_aliased(m, problem, aliased);
 		set_likelihood(fit, m, unknowns);
 		if (inference)
 			set_inference(fit, m, unknowns, direction);

@@ -610,27 +610,6 @@ set_penalties(Fit *fit)
 	fit->descent.unit = unit;
 }
 
-/* "a", "b" and the like of the columns marked, at most eight by name. */
-static const char *
-name_columns(const MlProblem *problem, const bool *marked, int *count)
-{
-	enum { NAMES = 8, ROOM = 1024 };
-	char	   *text = ml_alloc(ROOM, 1);
-	int			at = 0;
-
-	*count = 0;
-	for (int j = 0; j < problem->p; j++)
-	{
-		if (!marked[j])
-			continue;
-		if (++*count <= NAMES && at < ROOM)
-			at += snprintf(text + at, ROOM - at, "%s\"%.100s\"", at ? ", " : "", problem->names[j]);
-	}
-	if (*count > NAMES && at < ROOM)
-		snprintf(text + at, ROOM - at, " and %d more", *count - NAMES);
-	return text;
-}
-
 static void
 warn_separated(const Fit *fit, int worst)
 {
@@ -768,7 +747,6 @@ make_model(Fit *fit, bool inference, const double *direction)
 	const Layout *l = &fit->l;
 	const double *theta = ml_carry_point(fit->carry);
 	MlLinear   *m = ml_linear_create(l->blocks > 1 ? ML_LINK_SOFTMAX : ML_LINK_LOGIT, problem->p, l->blocks);
-	int			count;
 
 	m->intercept = fit->params->intercept;
 	for (int k = 0; k < l->blocks; k++)
@@ -779,14 +757,8 @@ make_model(Fit *fit, bool inference, const double *direction)
 	if (!fit->penalized)
 	{
 		const bool *fixed = fit->fixed + (size_t) free_block(fit) * l->d + 1;
-		const char *names = name_columns(problem, fixed, &count);
 
-		if (count > 0)
-		{
-			m->aliased = ml_alloc(problem->p, sizeof(bool));
-			memcpy(m->aliased, fixed, sizeof(bool) * problem->p);
-			ml_warn("%d column(s) depend linearly on earlier ones and get no coefficient: %s", count, names);
-		}
+		ml_linear_set_aliased(m, problem, fixed);
 		if (l->newton && inference)
 			set_covariance(fit, m, direction);
 	}
