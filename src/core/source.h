@@ -48,14 +48,23 @@ extern void ml_source_targets(StringInfo sql, const int *columns, int n);
 typedef void (*MlRowFunction) (void *arg, TupleTableSlot *slot);
 extern void ml_stream(const char *sql, MlRowFunction row, void *arg);
 
+/* Whether any of n flags is set, eight at a time. */
 static inline bool
 ml_any_null(const bool *isnull, int n)
 {
-	bool		any = false;
+	uint64		any = 0;
+	int			i = 0;
 
-	for (int i = 0; i < n; i++)
+	for (; i + 8 <= n; i += 8)
+	{
+		uint64		eight;
+
+		memcpy(&eight, isnull + i, 8);
+		any |= eight;
+	}
+	for (; i < n; i++)
 		any |= isnull[i];
-	return any;
+	return any != 0;
 }
 
 /*

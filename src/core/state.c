@@ -288,18 +288,6 @@ ml_state_has_spec(const MlState *state, const MlSpec *spec)
 
 /* ---- rows ---- */
 
-double
-ml_split_uniform(uint64 position, uint64 seed)
-{
-	uint64		h = position * UINT64CONST(0x9e3779b97f4a7c15) + seed;
-
-	/* splitmix64 (Steele, Lea, Flood 2014) */
-	h = (h ^ (h >> 30)) * UINT64CONST(0xbf58476d1ce4e5b9);
-	h = (h ^ (h >> 27)) * UINT64CONST(0x94d049bb133111eb);
-	h ^= h >> 31;
-	return (double) (h >> 11) * 0x1p-53;
-}
-
 void
 ml_reject_value(const char *column, double value)
 {
@@ -308,6 +296,32 @@ ml_reject_value(const char *column, double value)
 			 errmsg("column \"%s\" contains %s", column,
 					isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity"),
 			 errhint("Filter such rows out in the source, or replace the value by NULL.")));
+}
+
+/* Moments of a tile's targets, merged into those of the part (Chan, Golub, LeVeque 1979). */
+static void
+add_target(MlPart *part, const MlTile *tile)
+{
+	double		w = 0;
+	double		sum = 0;
+	double		m2 = 0;
+	double		mean;
+	double		d;
+
+	for (int i = 0; i < tile->n; i++)
+	{
+		double		wi = tile->w ? tile->w[i] : 1.0;
+
+		w += wi;
+		sum += wi * (tile->y[i] - tile->y[0]);
+	}
+	mean = tile->y[0] + sum / w;
+	for (int i = 0; i < tile->n; i++)
+		m2 += (tile->w ? tile->w[i] : 1.0) * (tile->y[i] - mean) * (tile->y[i] - mean);
+	d = mean - part->y_mean;
+	part->y_m2 += m2 + d * d * part->w * w / (part->w + w);
+	part->w += w;
+	part->y_mean += d * w / part->w;
 }
 
 /* Folds n buffered rows into moments of the target and the algorithm's state. */
@@ -328,15 +342,7 @@ flush_part(const MlSpec *spec, MlState *state, int number)
 		tile.w = y + state->capacity;
 	if (state->flags & ML_STATE_OFFSET)
 		tile.offset = y + (Size) state->capacity * (tile.w ? 2 : 1);
-	for (int i = 0; i < tile.n; i++)
-	{
-		double		w = tile.w ? tile.w[i] : 1.0;
-		double		d = y[i] - part->y_mean;
-
-		part->w += w;
-		part->y_mean += d * w / part->w;
-		part->y_m2 += w * d * (y[i] - part->y_mean);
-	}
+	add_target(part, &tile);
 	if (state->flags & ML_STATE_PROFILE)
 		ml_summaries_add(ml_state_summary(state, 0), state->ncells, x, tile.n, state->ncells);
 	spec->algorithm->accumulate(&spec->problem, part->state, &tile);

@@ -108,24 +108,25 @@ pump_row(void *arg, TupleTableSlot *slot)
 	Pump	   *pump = arg;
 	MlTraining *t = pump->t;
 	int			k = pump->ncells;
+	const double *cells = pump->cells;
 	bool		finite;
 	uint64		position;
 	MlState    *state;
 
 	if (pump->plain && !ml_any_null(slot->tts_isnull, k))
-		memcpy(pump->cells, slot->tts_values, k * sizeof(double));
+		cells = (const double *) slot->tts_values;
 	else
 		for (int i = 0; i < k; i++)
 			ml_convert(&pump->converters[i], slot->tts_values[i], slot->tts_isnull[i], &pump->cells[i]);
-	finite = ml_cells_finite(pump->cells, k);
+	finite = ml_cells_finite(cells, k);
 	if (!finite)
 		for (int i = 0; i < k; i++)
-			if (!slot->tts_isnull[i] && !isfinite(pump->cells[i]))
-				ml_reject_value(pump->columns[i].name, pump->cells[i]);
-	if (t->weight_column >= 0 && pump->cells[k - 1] < 0)
+			if (!slot->tts_isnull[i] && !isfinite(cells[i]))
+				ml_reject_value(pump->columns[i].name, cells[i]);
+	if (t->weight_column >= 0 && cells[k - 1] < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("weight %g in column \"%s\" is negative", pump->cells[k - 1], t->request.weight)));
+				 errmsg("weight %g in column \"%s\" is negative", cells[k - 1], t->request.weight)));
 	if (t->source->position)
 	{
 		ItemPointer tid = (ItemPointer) DatumGetPointer(slot->tts_values[k]);
@@ -139,7 +140,7 @@ pump_row(void *arg, TupleTableSlot *slot)
 		position = t->rows_read + 1;
 	if ((++t->rows_read & 0xfff) == 0)
 		ml_progress_rows(t->rows_read);
-	state = ml_state_add(pump->spec, pump->state, pump->cells, finite,
+	state = ml_state_add(pump->spec, pump->state, cells, finite,
 						 ml_split_uniform(position, t->request.seed));
 	if (state != pump->state)
 	{
