@@ -417,6 +417,7 @@ ML_FUNCTION(ml_sql_train)
 	int			version;
 	HeapTuple	tuple;
 
+	PreventCommandIfReadOnly("ml_train()");
 	ml_arg_required(fcinfo, 0, "model");
 	name = ml_arg_text(fcinfo, 0);
 	ml_catalog_check_store(name);
