@@ -437,6 +437,29 @@ nonfinite_cells(MlTraining *t, const MlColumn *col, double *cells)
 	return true;
 }
 
+/* In number, or because their texts would take half of the memory. */
+static bool
+too_many_levels(const MlDict *dict)
+{
+	return ml_dict_size(dict) > MAX_LEVELS || ml_dict_bytes(dict) > ml_budget_bytes() / 2;
+}
+
+static void
+fail_levels(const MlColumn *col)
+{
+	if (ml_dict_size(col->dict) > MAX_LEVELS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("column \"%s\" has more than %d categories", col->name, MAX_LEVELS),
+				 errhint("Group its values in the source, or leave it out.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY),
+			 errmsg("memory budget exceeded by the categories of column \"%s\"", col->name),
+			 errdetail("%d of them take %zu kB, half of what maintenance_work_mem allows.",
+					   ml_dict_size(col->dict), ml_dict_bytes(col->dict) / 1024),
+			 errhint("Group its values in the source, leave it out, or raise maintenance_work_mem.")));
+}
+
 static bool
 convert_features(Collector *c, TupleTableSlot *slot, double *row)
 {
@@ -462,13 +485,10 @@ convert_features(Collector *c, TupleTableSlot *slot, double *row)
 		ml_convert(&t->converters[i], slot->tts_values[i], false, cells);
 		if (col->kind == ML_CATEGORY)
 		{
-			if (ml_dict_size(col->dict) > MAX_LEVELS)
+			if (too_many_levels(col->dict))
 			{
 				if (t->named[i])
-					ereport(ERROR,
-							(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-							 errmsg("column \"%s\" has more than %d categories", col->name, MAX_LEVELS),
-							 errhint("Group its values in the source, or leave it out.")));
+					fail_levels(col);
 				c->dead[i] = true;
 			}
 		}
@@ -538,13 +558,19 @@ row_uniform(Collector *c, TupleTableSlot *slot, int split_att)
 	return ml_split_uniform(position, t->request.seed);
 }
 
+static bool
+number_target(const MlTraining *t)
+{
+	return ml_kind_of_type(t->source->columns[t->target_column].type) == ML_NUMBER;
+}
+
 static void
 too_many_classes(const MlTraining *t)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 			 errmsg("target \"%s\" has more than %d classes", t->request.target, MAX_CLASSES),
-			 t->target_dict == NULL
+			 number_target(t)
 			 ? errhint("For a number that is measured rather than a label, use task => 'regression'.")
 			 : errhint("Group its values in the source.")));
 }
@@ -885,7 +911,7 @@ settle_classes(MlTraining *t)
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("target \"%s\" is no label", t->request.target),
 				 errdetail("It has %d different values in %lld rows.", t->classes, (long long) t->rows_used),
-				 t->target_dict == NULL ? errhint("For a number use task => 'regression'.") : 0));
+				 number_target(t) ? errhint("For a number use task => 'regression'.") : 0));
 	warn_rare_classes(t, total);
 	if (t->core.class_weight == ML_CLASS_WEIGHT_BALANCED)
 	{
@@ -915,7 +941,7 @@ useless(const MlTraining *t, int i, bool keep_constant)
 	{
 		int			levels = ml_dict_size(col->dict);
 
-		if (levels > MAX_LEVELS ||
+		if (too_many_levels(col->dict) ||
 			(!t->named[i] && levels >= ID_LIKE_LEVELS && levels > ID_LIKE_SHARE * n))
 			return psprintf("%d different texts in %.0f rows look like an identifier", levels, n);
 		if (levels == 1 && t->summaries[col->first_cell].nulls > 0)

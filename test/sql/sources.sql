@@ -130,7 +130,7 @@ SELECT source($q$only t$q$);
 SELECT source($q$t*$q$);
 SELECT source($q$select * from t limit 50$q$);
 SELECT source($q$select * from t order by y offset 10$q$);
-SELECT source($q$select * from t tablesample bernoulli (50)$q$);
+SELECT source($q$select * from t tablesample bernoulli (50) repeatable (3)$q$);
 SELECT source($q$select generate_series(1,100) as x, 1.0*generate_series(1,100) as y$q$);
 SELECT source($q$select row(x,z) as r, y from t$q$);
 SELECT source($q$select t as r, y, x from t$q$);
