@@ -55,7 +55,8 @@ CREATE TABLE ml.version (
 	extension_version text NOT NULL,
 	UNIQUE (model_id, version)
 );
-ALTER TABLE ml.version ALTER COLUMN model SET STORAGE EXTENDED;
+-- A model is mostly doubles, which do not compress: trying to takes a second for 10 MB, deaf to a cancel.
+ALTER TABLE ml.version ALTER COLUMN model SET STORAGE EXTERNAL;
 COMMENT ON TABLE ml.version IS 'one row a version of a model; rows are added and deleted, never changed';
 
 CREATE TABLE ml.privilege (

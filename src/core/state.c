@@ -342,9 +342,11 @@ flush_part(const MlSpec *spec, MlState *state, int number)
 		tile.w = y + state->capacity;
 	if (state->flags & ML_STATE_OFFSET)
 		tile.offset = y + (Size) state->capacity * (tile.w ? 2 : 1);
+	CHECK_FOR_INTERRUPTS();		/* a combination flushes up to a hundred parts */
 	add_target(part, &tile);
 	if (state->flags & ML_STATE_PROFILE)
 		ml_summaries_add(ml_state_summary(state, 0), state->ncells, x, tile.n, state->ncells);
+	CHECK_FOR_INTERRUPTS();
 	spec->algorithm->accumulate(&spec->problem, part->state, &tile);
 	part->n += tile.n;
 	part->buffered = 0;

@@ -45,7 +45,7 @@ CREATE TYPE ml_model (
 	SEND = ml_model_send,
 	INTERNALLENGTH = VARIABLE,
 	ALIGNMENT = double,
-	STORAGE = extended
+	STORAGE = external
 );
 
 COMMENT ON TYPE ml_model IS 'a trained model, self-contained: raw rows go in, predictions come out';

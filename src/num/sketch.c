@@ -613,7 +613,11 @@ ml_summaries_add(MlSummary *s, int ncols, const double *rows, int n, int stride)
 		int			c = 0;
 
 		for (; c + LANES <= ncols; c += LANES)
+		{
+			if (c % (16 * LANES) == 0)
+				ml_check_interrupts();	/* a thousand columns take 20 ms */
 			add_stripe(s + c, 0, rows + c, count, stride);
+		}
 		if (c == ncols)
 			continue;
 		if (c > 0)
