@@ -226,7 +226,7 @@ ml_cross_create(const MlProblem *problem, const double *state, bool intercept, c
 	MlMoments	m = ml_moments_view(problem, state);
 
 	if (!(m.rows > 0.0) || !(m.weight > 0.0))
-		ml_fail_data("there are no rows to learn from");
+		ml_fail_data("no rows to learn from");
 	check_finite(problem, &m);
 	c->p = p;
 	c->center = ml_alloc(p + 1, sizeof(double));

@@ -30,6 +30,7 @@ typedef struct FoldScores
 {
 	int			nmetrics;
 	int			n;				/* folds x repeats so far */
+	int			empty;			/* of them without a row to measure on */
 	const char *names[MAX_METRICS];
 	double	   *values[MAX_METRICS];
 	double	   *baselines[MAX_METRICS];
@@ -65,6 +66,7 @@ collected_fold(MlTraining *t, const MlSplit *split, int fold, FoldScores *scores
 	ml_score_rows(t, &test, fit, fit->prior, model, baseline);
 	scores->nmetrics = ml_metrics_values(model, &a);
 	ml_metrics_values(baseline, &b);
+	scores->empty += ml_metrics_rows(model) == 0;
 	for (int i = 0; i < scores->nmetrics; i++)
 		put_score(scores, i, pstrdup(a[i].name), a[i].value, b[i].value);
 	ml_metrics_free(model);
@@ -274,6 +276,9 @@ ML_FUNCTION(ml_sql_cv)
 			collected_repeat(t, folds, &scores);
 		}
 	}
+	if (scores.empty > 0)
+		ml_warn("%d of %d folds have no rows%s", scores.empty, scores.n,
+				r.split_by ? ": there are too few groups" : "");
 	MemoryContextSwitchTo(caller);
 	put_rows(&rows, &scores);
 	ml_training_end(t);

@@ -99,6 +99,16 @@ typedef struct MlTraining
 	int64		rows_nonfinite;	/* dropped by nonfinite = drop */
 } MlTraining;
 
+/* Shared by train.c, collect.c and settle.c. */
+#define ML_MAX_CLASSES 1000
+#define ML_MAX_LEVELS 100000	/* of a category column; found by "all columns" it is an identifier beyond */
+extern void ml_settle_algorithm(MlTraining *t);	/* when the task is known */
+extern void ml_training_settle(MlTraining *t);
+extern void ml_nothing_to_learn(const MlTraining *t, const char *why) ML_NORETURN;
+extern bool ml_number_target(const MlTraining *t);
+extern bool ml_too_many_levels(const MlDict *dict);
+extern void ml_too_many_classes(const MlTraining *t) ML_NORETURN;
+
 /* Disjoint parts of the rows, by class and split number u. */
 typedef struct MlSplit
 {

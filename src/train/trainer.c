@@ -376,6 +376,8 @@ run(MlTraining *t, Outcome *o)
 		t->rows_read = t->rows_no_target = 0;
 		train_collected(t, o);
 	}
+	if (o->nmetrics > 0 && o->holdout_rows == 0)
+		ml_warn("the holdout has no rows: nothing is known of the model's quality");
 	warn_perfect(t, o);
 }
 
@@ -415,6 +417,7 @@ ML_FUNCTION(ml_sql_train)
 	int			version;
 	HeapTuple	tuple;
 
+	PreventCommandIfReadOnly("ml_train()");
 	ml_arg_required(fcinfo, 0, "model");
 	name = ml_arg_text(fcinfo, 0);
 	ml_catalog_check_store(name);

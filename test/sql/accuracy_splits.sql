@@ -35,3 +35,23 @@ SELECT a = b AS same, a <> c AS other FROM (SELECT
 	(SELECT value FROM said(ml_fit('SELECT x, y FROM timed', target => 'y', algorithm => 'linear', task => 'regression'), 'metrics.rmse')) AS a,
 	(SELECT value FROM said(ml_fit('SELECT x, y FROM timed', target => 'y', algorithm => 'linear', task => 'regression', seed => 0), 'metrics.rmse')) AS b,
 	(SELECT value FROM said(ml_fit('SELECT x, y FROM timed', target => 'y', algorithm => 'linear', task => 'regression', seed => 1), 'metrics.rmse')) AS c) s;
+
+-- a fold's score is that of a model fitted on the other folds, encoder and all: groups make the folds known
+CREATE TABLE folds AS
+	SELECT i % 5 AS fold, x1, x2, c, 1 + 2 * x1 - x2 + e AS y, x1 + e > 0 AS b, floor(exp(1 + x1 + e))::int AS n
+	FROM (SELECT i, u(i) AS x1, u(i + 100001) AS x2, chr(97 + i % 3) AS c, u(i + 200001) AS e FROM generate_series(1, 1000) i) s;
+CREATE FUNCTION by_hand(algorithm text, target text, params jsonb, measure text) RETURNS float8[] LANGUAGE sql AS $$
+	SELECT array_agg(e.value ORDER BY e.value) FROM generate_series(0, 4) fold,
+		LATERAL (SELECT ml_fit(format('SELECT x1, x2, c, %I FROM folds WHERE fold <> %s', target, fold), target => target,
+			algorithm => algorithm, params => params) AS m) f,
+		LATERAL ml_evaluate(m, format('SELECT x1, x2, c, %I FROM folds WHERE fold = %s', target, fold)) e
+	WHERE e.metric = measure$$;
+CREATE FUNCTION by_cv(algorithm text, target text, params jsonb, measure text) RETURNS float8[] LANGUAGE sql AS $$
+	SELECT (SELECT array_agg(v ORDER BY v) FROM unnest("values") v)
+	FROM ml_cv(format('SELECT fold, x1, x2, c, %I FROM folds', target), target, algorithm, params, folds => 5, split_by => 'fold')
+	WHERE metric = measure$$;
+SELECT algorithm, target, measure, (SELECT max(abs(a - b)) < 1e-12 AND count(*) = 5
+	FROM unnest(by_cv(algorithm, target, params::jsonb, measure), by_hand(algorithm, target, params::jsonb, measure)) v(a, b)) AS agree
+FROM (VALUES ('linear', 'y', '{}', 'rmse'), ('ridge', 'y', '{"l2": 5}', 'mae'), ('lasso', 'y', '{"lambda": 0.05}', 'rmse'),
+	('logistic', 'b', '{}', 'log_loss'), ('logistic', 'b', '{"l2": 3}', 'auc'), ('glm', 'n', '{"family": "poisson"}', 'rmse'))
+	v(algorithm, target, params, measure);

@@ -206,7 +206,7 @@ SELECT try($q$SELECT * FROM (select ''::ml_state) s$q$);
 SELECT try($q$SELECT * FROM (select 'abc'::ml_state) s$q$);
 SELECT try($q$SELECT * FROM (select '\x4d4c4d31'::ml_model) s$q$);
 SELECT try($q$SELECT * FROM (select ''::ml_model) s$q$);
-SELECT try($q$SELECT * FROM (select overlay(ml_spec('linear','{y,x}','y')::text placing 'ff' from 205)::ml_state) s$q$);
+SELECT try($q$SELECT * FROM (select replace(ml_spec('linear','{y,x}','y')::text, encode('linear', 'hex'), encode('lineal', 'hex'))::ml_state) s$q$);
 
 -- nothing of an earlier model was lost
 SELECT model, version, algorithm FROM ml.versions WHERE model = 'ok';

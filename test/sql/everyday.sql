@@ -87,3 +87,10 @@ SELECT left(try($$SELECT rows_used FROM ml_train('big', 'SELECT i % 10 AS x, i %
 RESET temp_file_limit;
 RESET maintenance_work_mem;
 SELECT count(*) FROM pg_ls_tmpdir() WHERE name LIKE 'pgsql_tmp' || pg_backend_pid() || '.%';
+
+-- groups: rows of one group stay together, and too few groups are said
+SET client_min_messages = warning;
+SELECT rows_used, value FROM ml_train('gr', 'SELECT x, y, 1 AS g FROM d', 'y', 'linear', split_by => 'g');
+SELECT metric, cardinality(array_remove("values", NULL)) BETWEEN 1 AND 5 FROM ml_cv('d', 'y', 'linear', split_by => 'c', folds => 10, seed => 1) WHERE metric = 'rmse';
+SELECT metric, cardinality("values") FROM ml_cv('SELECT x, y, id % 50 AS g FROM d', 'y', 'linear', split_by => 'g', folds => 5) WHERE metric = 'rmse';
+SELECT metric, cardinality("values") FROM ml_cv('d', 'y', 'linear', features => '{c}', order_by => 'x') WHERE metric = 'rmse';

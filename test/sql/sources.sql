@@ -130,7 +130,7 @@ SELECT source($q$only t$q$);
 SELECT source($q$t*$q$);
 SELECT source($q$select * from t limit 50$q$);
 SELECT source($q$select * from t order by y offset 10$q$);
-SELECT source($q$select * from t tablesample bernoulli (50)$q$);
+SELECT source($q$select * from t tablesample bernoulli (50) repeatable (3)$q$);
 SELECT source($q$select generate_series(1,100) as x, 1.0*generate_series(1,100) as y$q$);
 SELECT source($q$select row(x,z) as r, y from t$q$);
 SELECT source($q$select t as r, y, x from t$q$);
@@ -271,6 +271,24 @@ SELECT version FROM ml_train('sp', 'SELECT x, y, pg_sleep(0.1) IS NULL AS s FROM
 RESET statement_timeout;
 SELECT model, version FROM ml.versions WHERE model = 'sp';
 SELECT count(*) FROM ml.progress;
+
+-- where nothing may be written, and in a source that takes the model away or trains it itself
+BEGIN READ ONLY;
+SELECT version FROM ml_train('sp', 't', 'y');
+ROLLBACK;
+BEGIN READ ONLY;
+SELECT ml_predict(ml_fit('t', 'y', 'linear', features => '{x}'), t) IS NOT NULL, ml_predict('sp', t) IS NOT NULL FROM t LIMIT 1;
+SELECT count(*) > 0 FROM ml_cv('t', 'y', 'linear', features => '{x}');
+SELECT count(*) > 0 FROM ml_evaluate('sp', 't');
+ROLLBACK;
+CREATE FUNCTION drops(i int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN IF i = 5 THEN PERFORM ml_drop('dropped'); END IF; RETURN i; END $$;
+CREATE FUNCTION retrains(i int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN IF i = 5 THEN PERFORM ml_train('dropped', 't', 'y', 'ridge', features => '{x}'); END IF; RETURN i; END $$;
+SELECT version FROM ml_train('dropped', 't', 'y', 'linear', features => '{x}');
+SELECT rows_used FROM ml_train('dropped', 'SELECT drops(id) AS d, x, y FROM t', 'y', 'linear');
+SELECT count(*) FROM ml_evaluate('dropped', 'SELECT drops(id) AS d, x, y FROM t') WHERE n = 200;
+SELECT try($$SELECT ml_predict('dropped', t) FROM t LIMIT 1$$);
+SELECT rows_used FROM ml_train('dropped', 'SELECT retrains(id) AS d, x, y FROM t', 'y', 'linear');
+SELECT count(*) FROM ml.versions WHERE model = 'dropped';
 
 -- 540 trainings that succeed, fail and are undone: the backend keeps nothing of them
 CREATE FUNCTION loop(n int) RETURNS void LANGUAGE plpgsql AS $$

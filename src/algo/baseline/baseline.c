@@ -127,7 +127,7 @@ baseline_finish(const MlProblem *problem, double *state, MlResult *result)
 	else
 		m->weight = state[AT_WEIGHT];
 	if (!(m->weight > 0.0) || !(m->rows > 0.0))
-		ml_fail_data("there are no rows to learn from");
+		ml_fail_data("no rows to learn from");
 	if (problem->classes > 0)
 		for (int i = 0; i < problem->classes; i++)
 			m->value[i] = state[AT_CLASS + i] / m->weight;

@@ -1,0 +1,456 @@
+/*
+ * collect.c - the rows of a training, read in one query as the caller into a
+ * dataset; from then on only the dataset is read.
+ */
+#include "train/train.h"
+
+#include <math.h>
+
+#include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
+
+#include "core/progress.h"
+#include "core/state.h"
+
+#define SAMPLE_ROWS 32768		/* a first fit on so many rows saves passes over all of them */
+#define SAMPLE_SALT 0x5a3b1e
+
+/* ---- collecting ---- */
+
+typedef struct Collector
+{
+	MlTraining *t;
+	int			natts;			/* attributes before the position */
+	FmgrInfo	split_hash;
+	Oid			split_collation;
+	bool	   *dead;			/* per column: too many categories, no longer read */
+	bool		plain;			/* all features are float8: a Datum is the double */
+} Collector;
+
+static void
+flush_pending(MlTraining *t)
+{
+	int			n = t->npending;
+
+	if (n == 0)
+		return;
+	ml_summaries_add(t->summaries, t->schema->ncells + (t->y_summary ? 1 : 0),
+					 t->pending, n, t->stored_width);
+	ml_dataset_append(t->rows, t->pending, n);
+	t->npending = 0;
+	ml_progress_rows(t->rows_read);
+}
+
+/* The length of an array column is that of its first value. */
+static int
+first_array_length(const MlSourceColumn *column, Datum value, bool isnull)
+{
+	MlColumn	probe = {0};
+	MlConverter converter;
+
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("column \"%s\" is NULL in the first row, so the length of its arrays is unknown",
+						column->name),
+				 errhint("Filter NULL arrays out in the source.")));
+	probe.name = column->name;
+	probe.kind = ML_ARRAY;
+	ml_converter_init(&converter, &probe, column->type, false);
+	return ml_array_length(&converter, value);
+}
+
+/* Sets up cells, converters and the dataset when the first row is at hand. */
+static void
+first_row(Collector *c, TupleTableSlot *slot)
+{
+	MlTraining *t = c->t;
+	MemoryContext old = MemoryContextSwitchTo(t->cxt);
+	int			at = 0;
+	MlColumn   *target = palloc0(sizeof(MlColumn));
+	MlKind		target_kind = ml_kind_of_type(t->source->columns[t->target_column].type);
+
+	for (int i = 0; i < t->schema->ncolumns; i++)
+	{
+		MlColumn   *col = &t->schema->columns[i];
+
+		if (col->kind == ML_ARRAY)
+			col->cells = first_array_length(&t->source->columns[t->feature_column[i]],
+									  slot->tts_values[i], slot->tts_isnull[i]);
+		if (col->kind == ML_CATEGORY)
+			col->dict = ml_dict_create(t->cxt);
+		col->first_cell = at;
+		at += col->cells;
+	}
+	t->schema->ncells = at;
+	t->converters = palloc0((t->schema->ncolumns + 1) * sizeof(MlConverter));
+	c->plain = FLOAT8PASSBYVAL;
+	for (int i = 0; i < t->schema->ncolumns; i++)
+	{
+		Oid			type = t->source->columns[t->feature_column[i]].type;
+
+		ml_converter_init(&t->converters[i], &t->schema->columns[i], type, true);
+		c->plain &= type == FLOAT8OID;
+	}
+
+	/* Classes of a number target keep their printed form only if it is not plain. */
+	target->name = t->source->columns[t->target_column].name;
+	target->cells = 1;
+	target->kind = target_kind;
+	if (target_kind == ML_CATEGORY ||
+		(t->task == ML_CLASSIFICATION &&
+		 getBaseType(t->source->columns[t->target_column].type) == NUMERICOID))
+	{
+		target->kind = ML_CATEGORY;
+		target->dict = t->target_dict = ml_dict_create(t->cxt);
+	}
+	ml_converter_init(&t->converters[t->schema->ncolumns], target,
+					  t->source->columns[t->target_column].type, true);
+
+	t->at_y = at++;
+	t->at_u = at++;
+	t->at_w = t->weight_column >= 0 ? at++ : -1;
+	t->at_offset = t->offset_column >= 0 ? at++ : -1;
+	t->at_order = t->order_column >= 0 ? at++ : -1;
+	t->width = t->stored_width = at;
+	t->pending = ml_alloc((size_t) ML_TILE_ROWS * at, sizeof(double));
+	t->rows = ml_dataset_create(at, ml_budget_bytes());
+	if (t->source->rows_estimate > 4 * SAMPLE_ROWS)
+	{
+		t->sample = ml_dataset_create(at, ml_budget_bytes() / 4);
+		t->sample_share = SAMPLE_ROWS / t->source->rows_estimate;
+	}
+	t->summaries = ml_alloc(t->schema->ncells + 1, sizeof(MlSummary));
+	for (int i = 0; i <= t->schema->ncells; i++)
+		ml_summary_init(&t->summaries[i], i);
+	if (t->target_dict == NULL)
+		t->y_summary = &t->summaries[t->schema->ncells];
+	MemoryContextSwitchTo(old);
+}
+
+/* Applies the policy for NaN and infinity; false: leave the row out. */
+static bool
+nonfinite_cells(MlTraining *t, const MlColumn *col, double *cells)
+{
+	for (int c = 0; c < col->cells; c++)
+	{
+		if (isfinite(cells[c]))
+			continue;
+		if (t->core.nonfinite == ML_NONFINITE_ERROR)
+			ml_reject_value(col->name, cells[c]);
+		if (t->core.nonfinite == ML_NONFINITE_DROP)
+			return false;
+		cells[c] = get_float8_nan();
+	}
+	return true;
+}
+
+/* In number, or because their texts would take half of the memory. */
+bool
+ml_too_many_levels(const MlDict *dict)
+{
+	return ml_dict_size(dict) > ML_MAX_LEVELS || ml_dict_bytes(dict) > ml_budget_bytes() / 2;
+}
+
+static void
+fail_levels(const MlColumn *col)
+{
+	if (ml_dict_size(col->dict) > ML_MAX_LEVELS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("column \"%s\" has more than %d categories", col->name, ML_MAX_LEVELS),
+				 errhint("Group its values in the source, or leave it out.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY),
+			 errmsg("memory budget exceeded by the categories of column \"%s\"", col->name),
+			 errdetail("%d of them take %zu kB, half of what maintenance_work_mem allows.",
+					   ml_dict_size(col->dict), ml_dict_bytes(col->dict) / 1024),
+			 errhint("Group its values in the source, leave it out, or raise maintenance_work_mem.")));
+}
+
+static bool
+convert_features(Collector *c, TupleTableSlot *slot, double *row)
+{
+	MlTraining *t = c->t;
+
+	if (c->plain && !ml_any_null(slot->tts_isnull, t->schema->ncolumns))
+	{
+		memcpy(row, slot->tts_values, t->schema->ncolumns * sizeof(double));
+		if (ml_cells_finite(row, t->schema->ncolumns))
+			return true;
+	}
+	for (int i = 0; i < t->schema->ncolumns; i++)
+	{
+		MlColumn   *col = &t->schema->columns[i];
+		double	   *cells = row + col->first_cell;
+
+		if (slot->tts_isnull[i] || c->dead[i])
+		{
+			for (int j = 0; j < col->cells; j++)
+				cells[j] = get_float8_nan();
+			continue;
+		}
+		ml_convert(&t->converters[i], slot->tts_values[i], false, cells);
+		if (col->kind == ML_CATEGORY)
+		{
+			if (ml_too_many_levels(col->dict))
+			{
+				if (t->named[i])
+					fail_levels(col);
+				c->dead[i] = true;
+			}
+		}
+		else if (col->kind == ML_ARRAY)
+		{
+			for (int j = 0; j < col->cells; j++)
+				if (isinf(cells[j]) && !nonfinite_cells(t, col, cells))
+					return false;
+		}
+		else if (!isfinite(cells[0]) && !nonfinite_cells(t, col, cells))
+			return false;
+	}
+	return true;
+}
+
+/* The attribute as a number; NULL is NaN, anything else must be finite. */
+static double
+role_number(const MlTraining *t, int column, Datum value, bool isnull)
+{
+	MlColumn	col = {0};
+	MlConverter converter;
+	double		number;
+
+	if (isnull)
+		return get_float8_nan();
+	if (t->source->columns[column].type == FLOAT8OID)
+		number = DatumGetFloat8(value);
+	else
+	{
+		col.name = t->source->columns[column].name;
+		col.kind = ml_kind_of_type(t->source->columns[column].type);
+		col.cells = 1;
+		ml_converter_init(&converter, &col, t->source->columns[column].type, false);
+		ml_convert(&converter, value, false, &number);
+	}
+	if (!isfinite(number))
+		ml_reject_value(t->source->columns[column].name, number);
+	return number;
+}
+
+/* Where a row falls: by its group, its physical position, or its number in the query. */
+static double
+row_uniform(Collector *c, TupleTableSlot *slot, int split_att)
+{
+	MlTraining *t = c->t;
+	uint64		position;
+
+	if (split_att >= 0)
+	{
+		if (slot->tts_isnull[split_att])
+			position = 0;
+		else
+			position = DatumGetUInt64(FunctionCall2Coll(&c->split_hash, c->split_collation,
+														slot->tts_values[split_att], Int64GetDatum(0)));
+	}
+	else if (t->source->position)
+	{
+		ItemPointer tid = (ItemPointer) DatumGetPointer(slot->tts_values[c->natts]);
+
+		position = ((uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16) |
+			ItemPointerGetOffsetNumberNoCheck(tid);
+		if (t->source->parted)
+			position ^= (uint64) DatumGetObjectId(slot->tts_values[c->natts + 1]) << 48;
+	}
+	else
+		position = t->rows_read;
+	return ml_split_uniform(position, t->request.seed);
+}
+
+bool
+ml_number_target(const MlTraining *t)
+{
+	return ml_kind_of_type(t->source->columns[t->target_column].type) == ML_NUMBER;
+}
+
+void
+ml_too_many_classes(const MlTraining *t)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("target \"%s\" has more than %d classes", t->request.target, ML_MAX_CLASSES),
+			 ml_number_target(t)
+			 ? errhint("For a number that is measured rather than a label, use task => 'regression'.")
+			 : errhint("Group its values in the source.")));
+}
+
+/* Rows per class code, in an array that grows. */
+static void
+count_class(MlTraining *t, int code)
+{
+	if (code >= t->ncodes)
+	{
+		int			n = Max(64, 2 * code);
+
+		if (code > ML_MAX_CLASSES)
+			ml_too_many_classes(t);
+		t->code_rows = t->code_rows ? repalloc(t->code_rows, n * sizeof(double))
+			: MemoryContextAlloc(t->cxt, n * sizeof(double));
+		memset(t->code_rows + t->ncodes, 0, (n - t->ncodes) * sizeof(double));
+		t->ncodes = n;
+	}
+	t->code_rows[code]++;
+}
+
+static void
+collect_row(void *arg, TupleTableSlot *slot)
+{
+	Collector  *c = arg;
+	MlTraining *t = c->t;
+	int			att = t->schema->ncolumns;
+	double	   *row;
+	double		y;
+	double		w = 1;
+	double		offset = 0;
+	double		order = 0;
+	int			split_att = -1;
+
+	if (t->rows_read++ == 0)
+		first_row(c, slot);
+	if (slot->tts_isnull[att])
+	{
+		t->rows_no_target++;
+		return;
+	}
+	ml_convert(&t->converters[att], slot->tts_values[att], false, &y);
+	if (!isfinite(y))
+		ml_reject_value(t->request.target, y);
+	att++;
+	if (t->weight_column >= 0)
+	{
+		w = role_number(t, t->weight_column, slot->tts_values[att], slot->tts_isnull[att]);
+		if (w < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("weight %g in column \"%s\" is negative", w, t->request.weight)));
+		att++;
+	}
+	if (t->offset_column >= 0)
+	{
+		offset = role_number(t, t->offset_column, slot->tts_values[att], slot->tts_isnull[att]);
+		att++;
+	}
+	if (t->split_column >= 0)
+		split_att = att++;
+	if (t->order_column >= 0)
+	{
+		order = role_number(t, t->order_column, slot->tts_values[att], slot->tts_isnull[att]);
+		if (isnan(order))
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("column \"%s\", the order, contains NULL", t->request.order_by)));
+		att++;
+	}
+	if (isnan(w) || w == 0 || isnan(offset))
+	{
+		t->rows_no_target++;
+		return;
+	}
+	row = t->pending + (Size) t->npending * t->stored_width;
+	if (!convert_features(c, slot, row))
+	{
+		t->rows_nonfinite++;
+		return;
+	}
+	row[t->at_y] = y;
+	if (t->target_dict)
+		count_class(t, (int) y);
+	row[t->at_u] = row_uniform(c, slot, split_att);
+	if (t->at_w >= 0)
+		row[t->at_w] = w;
+	if (t->at_offset >= 0)
+		row[t->at_offset] = offset;
+	if (t->at_order >= 0)
+		row[t->at_order] = -order;
+	if (t->sample && ml_split_uniform((uint64) (row[t->at_u] * 0x1p53), SAMPLE_SALT) < t->sample_share &&
+		ml_dataset_rows(t->sample) < 4 * SAMPLE_ROWS)
+		ml_dataset_append(t->sample, row, 1);
+	if (++t->npending == ML_TILE_ROWS)
+		flush_pending(t);
+}
+
+/* SELECT of everything a row needs, in the order that collect_row expects. */
+static char *
+collect_query(Collector *c)
+{
+	MlTraining *t = c->t;
+	StringInfoData sql;
+	int		   *columns = palloc((t->schema->ncolumns + 5) * sizeof(int));
+	int			n = t->schema->ncolumns;
+
+	memcpy(columns, t->feature_column, n * sizeof(int));
+	columns[n++] = t->target_column;
+	if (t->weight_column >= 0)
+		columns[n++] = t->weight_column;
+	if (t->offset_column >= 0)
+		columns[n++] = t->offset_column;
+	if (t->split_column >= 0)
+		columns[n++] = t->split_column;
+	if (t->order_column >= 0)
+		columns[n++] = t->order_column;
+	c->natts = n;
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT ");
+	ml_source_targets(&sql, columns, n);
+	if (t->source->position)
+		appendStringInfoString(&sql, t->source->parted ? ", s.ctid, s.tableoid" : ", s.ctid");
+	appendStringInfo(&sql, " FROM %s", t->source->from);
+	return sql.data;
+}
+
+void
+ml_nothing_to_learn(const MlTraining *t, const char *why)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("%s", why),
+			 errdetail("%lld rows read, %lld without target or weight, %lld left out for a missing or non-finite value.",
+					   (long long) t->rows_read, (long long) t->rows_no_target,
+					   (long long) (t->rows_missing + t->rows_nonfinite))));
+}
+
+void
+ml_training_collect(MlTraining *t)
+{
+	Collector	c = {0};
+
+	c.t = t;
+	c.dead = palloc0(Max(t->schema->ncolumns, 1) * sizeof(bool));
+	if (t->split_column >= 0)
+	{
+		TypeCacheEntry *type = lookup_type_cache(t->source->columns[t->split_column].type,
+												 TYPECACHE_HASH_EXTENDED_PROC_FINFO);
+
+		if (!OidIsValid(type->hash_extended_proc))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column \"%s\" of type %s cannot be split by", t->request.split_by,
+							format_type_be(t->source->columns[t->split_column].type))));
+		fmgr_info_copy(&c.split_hash, &type->hash_extended_proc_finfo, CurrentMemoryContext);
+		c.split_collation = t->source->columns[t->split_column].collation;
+	}
+	ml_progress_phase(ML_PHASE_READ);
+	ml_stream(collect_query(&c), collect_row, &c);
+	if (t->rows_read > 0)
+	{
+		flush_pending(t);
+		ml_dataset_seal(t->rows);
+		if (t->sample)
+			ml_dataset_seal(t->sample);
+		t->rows_used = ml_dataset_rows(t->rows);
+	}
+	if (t->rows_used == 0)
+		ml_nothing_to_learn(t, "no rows to learn from");
+	ml_training_settle(t);
+}
