@@ -30,7 +30,7 @@ PG_CPPFLAGS = -Isrc
 PG_CFLAGS = -O3 -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -fvisibility=hidden
 SHLIB_LINK = $(BLAS_LIBS)
 UNIT_TESTS = $(patsubst %.c,%,$(filter-out test/unit/host.c,$(wildcard test/unit/*.c)))
-EXTRA_CLEAN = src/algo/list.h test/unit/libunit.a test/unit/host.o $(UNIT_TESTS)
+EXTRA_CLEAN = test/fuzz/build src/algo/list.h test/unit/libunit.a test/unit/host.o $(UNIT_TESTS)
 NO_INSTALLCHECK = 1
 
 # No JIT bitcode: the functions are not worth inlining into plans.
@@ -63,6 +63,28 @@ $(UNIT_TESTS): test/unit/%: test/unit/%.c test/unit/host.o test/unit/libunit.a
 installcheck: unit
 	PG_CONFIG=$(PG_CONFIG) test/run $(TESTS)
 
+# Reads mutated models for FUZZ_SECONDS; needs clang with its runtime (Debian: clang-14, libclang-rt-14-dev).
+# What only the server itself calls stays unresolved, and ends the program if it is called after all.
+FUZZ_CC ?= clang-14
+FUZZ_SECONDS ?= 600
+FUZZ_DIR = test/fuzz/build
+FUZZ_FLAGS = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -ffunction-sections -fdata-sections \
+	-w -D_GNU_SOURCE -Isrc -Itest/fuzz -I$(shell $(PG_CONFIG) --includedir-server)
+FUZZ_SOURCES = $(wildcard test/fuzz/*.c) $(patsubst %,src/core/%.c,model encode dict host registry) $(NUM_OBJS:.o=.c) $(ALGORITHMS)
+FUZZ_OBJS = $(patsubst %.c,$(FUZZ_DIR)/%.o,$(FUZZ_SOURCES))
+$(FUZZ_DIR)/%.o: %.c src/algo/list.h $(wildcard src/*.h src/*/*.h test/fuzz/*.h)
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
+$(FUZZ_DIR)/model: $(FUZZ_OBJS)
+	$(FUZZ_CC) -no-pie -fsanitize=fuzzer,address,undefined -Wl,--gc-sections,--unresolved-symbols=ignore-all -o $@ $^ \
+		-L$(shell $(PG_CONFIG) --pkglibdir) -lpgcommon -lpgport $(BLAS_LIBS) -lcrypto
+fuzz: $(FUZZ_DIR)/model
+	mkdir -p $(FUZZ_DIR)/seeds $(FUZZ_DIR)/corpus
+	for f in test/models/*.hex; do \
+		perl -ne 'chomp; print pack("H*", substr($$_, 50)); exit' $$f >$(FUZZ_DIR)/seeds/$$(basename $$f .hex); done
+	ASAN_OPTIONS=detect_leaks=0 $(FUZZ_DIR)/model -max_total_time=$(FUZZ_SECONDS) -max_len=40000 -rss_limit_mb=2048 \
+		-print_final_stats=1 -artifact_prefix=$(FUZZ_DIR)/ $(FUZZ_DIR)/corpus $(FUZZ_DIR)/seeds
+
 lint: all
 	PG_CONFIG=$(PG_CONFIG) test/lint
 
@@ -76,4 +98,4 @@ dist:
 	zip -qr ml_ext-$(EXTVERSION).zip ml_ext-$(EXTVERSION) && rm -r ml_ext-$(EXTVERSION)
 
 FORCE:
-.PHONY: FORCE unit installcheck lint bench dist
+.PHONY: FORCE fuzz unit installcheck lint bench dist
