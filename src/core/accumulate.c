@@ -12,7 +12,6 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "storage/itemptr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -21,6 +20,7 @@
 #include "core/params.h"
 #include "core/preprocess.h"
 #include "core/registry.h"
+#include "core/source.h"
 
 typedef struct CallSite
 {
@@ -185,12 +185,7 @@ ML_FUNCTION(ml_sql_accumulate)
 
 	if (state->flags & ML_STATE_POSITION)
 	{
-		ItemPointer tid = (ItemPointer) PG_GETARG_POINTER(2);
-		uint64		position = ((uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16) |
-			ItemPointerGetOffsetNumberNoCheck(tid);
-
-		position ^= (uint64) PG_GETARG_OID(3) << 48;
-		u = ml_split_uniform(position, state->seed);
+		u = ml_split_uniform(ml_row_position((ItemPointer) PG_GETARG_POINTER(2), PG_GETARG_OID(3)), state->seed);
 		first = 4;
 	}
 	k = ml_spec_cells(site->spec);
