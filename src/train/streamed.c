@@ -283,43 +283,22 @@ finish_parts(MlTraining *t, MlSpec *spec, MlState *state, int first, const void 
 	}
 }
 
-/* An encoder that passes numbers through and fills a NULL to come by the median. */
+/* A NULL to come is filled as the rows seen suggest. */
 static MlEncoder *
 plain_encoder(MlTraining *t, MlState *state)
 {
-	int			p = t->schema->ncells;
-	MlEncoder  *enc = palloc0(sizeof(MlEncoder));
+	double	   *fill = palloc0(Max(t->schema->ncells, 1) * sizeof(double));
 
-	enc->schema = t->schema;
-	enc->p = p;
-	enc->columns = palloc0(Max(p, 1) * sizeof(MlEncoding));
-	enc->names = palloc0(Max(p, 1) * sizeof(char *));
-	enc->source = palloc0(Max(p, 1) * sizeof(int));
-	enc->numeric = palloc0(Max(p, 1) * sizeof(bool));
-	for (int i = 0; i < p; i++)
+	for (int i = 0; i < t->schema->ncells; i++)
 	{
-		MlEncoding *e = &enc->columns[i];
 		MlSummary  *s = ml_state_summary(state, i);
 
-		e->code = ML_CODE_NUMBER;
-		e->first = i;
-		e->width = 1;
-		e->impute = t->core.impute;
-		e->fill = palloc0(sizeof(double));
-		e->center = palloc0(sizeof(double));
-		e->scale = palloc0(sizeof(double));
-		e->scale[0] = 1;
-		e->null_slot = e->unseen_slot = -1;
-		e->unseen_error = t->core.unseen == ML_UNSEEN_ERROR;
 		if (t->core.impute == ML_IMPUTE_MEDIAN)
-			e->fill[0] = ml_summary_quantile(s, 0.5);
+			fill[i] = ml_summary_quantile(s, 0.5);
 		else if (t->core.impute == ML_IMPUTE_MEAN)
-			e->fill[0] = s->mean;
-		enc->names[i] = t->schema->columns[i].name;
-		enc->source[i] = i;
-		enc->numeric[i] = t->schema->columns[i].kind == ML_NUMBER;
+			fill[i] = s->mean;
 	}
-	return enc;
+	return ml_encoder_plain(t->schema, t->core.impute, fill);
 }
 
 /* Rows into the state, or false: this data needs the collected way. */
