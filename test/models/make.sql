@@ -2,7 +2,7 @@
 --	cd test/models && psql -X -f make.sql
 -- Each file has the model in its first line, then rows as JSON, a bar, and what the model says of the
 -- row.  Files of released versions are never written again: later versions must read them and give
--- the same numbers, bit by bit.  A new payload format gets files with new names.
+-- the same numbers, bit by bit where no link is between.  A new payload format gets files with new names.
 \set ON_ERROR_STOP on
 \set QUIET on
 \pset format unaligned

@@ -1,4 +1,5 @@
-# Golden models: what earlier versions wrote is read and predicts the same numbers, bit by bit; with any
+# Golden models: what earlier versions wrote is read and predicts the same numbers, bit by bit (links, to 14
+# digits: the last bit of erfc, for one, differs between C libraries); with any
 # byte changed or any end cut off it is refused, or works, and never ends in an internal error.
 use strict;
 use warnings;
@@ -47,10 +48,12 @@ foreach my $file (sort glob 'test/models/*.hex')
 	my ($name) = $file =~ m{([^/]+)\.hex$};
 	my ($model, @rows) = split /\n/, slurp_file($file);
 	my $asked = join ',', map { my ($row) = /^(.*)\|/; "('" . ($row =~ s/'/''/gr) . "'::jsonb)" } @rows;
+	my $linked = $name =~ /^(glm|logistic)/;
+	my $seen = sub { $linked ? $_[0] =~ s/(\d+\.\d+(?:e[-+]?\d+)?)/sprintf('%.14g', $1)/ger : $_[0] };
 	my $function = $name =~ /_classes$/ ? 'ml_probabilities' : 'ml_predict';
 
-	is($node->safe_psql('postgres', "SELECT r::text || '|' || coalesce($function('$model'::ml_model, r)::text, '') FROM (VALUES $asked) v(r)"),
-		join("\n", @rows), "$name: predictions are bit by bit what they were");
+	is($seen->($node->safe_psql('postgres', "SELECT r::text || '|' || coalesce($function('$model'::ml_model, r)::text, '') FROM (VALUES $asked) v(r)")),
+		$seen->(join("\n", @rows)), "$name: predictions are what they were" . ($linked ? '' : ', bit by bit'));
 	$node->safe_psql('postgres', "INSERT INTO golden SELECT '$name', '$model', r FROM (VALUES $asked) v(r) LIMIT 1");
 	is($node->safe_psql('postgres', "SELECT string_agg(state, ',') FROM golden, change_all(m, r, false) WHERE name = '$name' AND state NOT IN ('XX001', '0A000')"),
 		'', "$name: no byte can be changed unnoticed");
