@@ -162,7 +162,8 @@ model_load(MlSite *site, FunctionCallInfo fcinfo)
 
 				key = make_key(VARDATA_ANY(PG_GETARG_TEXT_PP(0)), VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(0)));
 				ml_catalog_resolve(text_to_cstring(PG_GETARG_TEXT_PP(0)), site->need, false, &ref);
-				model = ml_cache_version(ref.version_id, cxt);
+				version = ref.version_id;
+				model = ml_cache_version(version, cxt);
 				break;
 			}
 		case ML_BY_VERSION:
@@ -252,6 +253,14 @@ ml_site(FunctionCallInfo fcinfo, MlPrivilege need)
 	if (!model_stands(site, fcinfo))
 		model_load(site, fcinfo);
 	return site;
+}
+
+MlModel *
+ml_site_whole_model(const MlSite *site, FunctionCallInfo fcinfo)
+{
+	if (site->model_form == ML_BY_VALUE)
+		return ml_model_unpack_whole((struct varlena *) DatumGetPointer(PG_GETARG_DATUM(0)));
+	return ml_model_unpack_whole(ml_catalog_payload(site->version_id));
 }
 
 /* ---- the row ---- */
