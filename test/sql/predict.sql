@@ -303,4 +303,3 @@ SELECT ml_predict_columns(model, 1, '2'::bytea, 'red'::text) FROM kept WHERE k =
 SELECT ml_classify_columns(model, 1, 2, 'red'::text) FROM kept WHERE k = 1;
 \set VERBOSITY sqlstate
 SELECT ml_predict_columns(-1, 1, 2);
-SELECT ml_predict_support(NULL);

@@ -17,7 +17,9 @@ SELECT fit() = value AS same FROM result;
 
 -- a limit of the server holds
 SET temp_file_limit = '1MB';
+\set VERBOSITY sqlstate
 SELECT fit();
+\set VERBOSITY terse
 RESET temp_file_limit;
 
 -- errors while rows are in the file, in subtransactions and out of them
