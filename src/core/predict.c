@@ -314,10 +314,13 @@ input_init(MlSite *site, int column, int position, Oid type)
 	MlInput    *input = &site->inputs[column];
 	const MlColumn *c = &site->model->encoder->schema->columns[column];
 
-	ml_converter_init(&input->converter, c, type, false);
 	input->position = position;
 	input->cell = c->first_cell;
-	input->direct = direct_type(c, input->converter.type);
+	input->direct = direct_type(c, type);
+	if (OidIsValid(input->direct))
+		return;					/* needs no converter */
+	ml_converter_init(&input->converter, c, type, false);
+	input->direct = direct_type(c, input->converter.type);	/* domains */
 }
 
 /* Position of a column in a row type; 42703 and 42702 when there is not exactly one. */
@@ -390,7 +393,8 @@ row_setup_columns(MlSite *site, FunctionCallInfo fcinfo)
 	{
 		Oid			type = get_fn_expr_argtype(fcinfo->flinfo, site->row_arg + i);
 
-		if (!OidIsValid(type) || get_typtype(type) == TYPTYPE_PSEUDO)
+		if (!OidIsValid(direct_type(&schema->columns[i], type)) &&
+			(!OidIsValid(type) || get_typtype(type) == TYPTYPE_PSEUDO))
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("value for column \"%s\" has no type", schema->columns[i].name),
