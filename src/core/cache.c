@@ -273,8 +273,11 @@ join_siblings(MlCacheEntry *entry, const MlCatalogVersion *row)
 static MlCacheEntry *
 oldest_doubtful(void)
 {
+	static uint64 none_left = 0;	/* since this change of the catalog */
 	dlist_iter	iter;
 
+	if (none_left == ml_catalog_generation())
+		return NULL;
 	dlist_reverse_foreach(iter, &unpinned)
 	{
 		MlCacheEntry *entry = dlist_container(MlCacheEntry, used, iter.cur);
@@ -282,6 +285,7 @@ oldest_doubtful(void)
 		if (entry->model_id != 0 && entry->generation != ml_catalog_generation())
 			return entry;
 	}
+	none_left = ml_catalog_generation();
 	return NULL;
 }
 
