@@ -137,6 +137,7 @@ pack_again(const MlModel *model)
 	struct varlena *first = ml_model_pack(model);
 	struct varlena *second = ml_model_pack(ml_model_unpack_whole(first));
 
+	ml_model_unpack(first);
 	if (VARSIZE(first) != VARSIZE(second) || memcmp(first, second, VARSIZE(first)) != 0)
 		abort();
 }
