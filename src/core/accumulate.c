@@ -12,7 +12,6 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "storage/itemptr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -21,6 +20,7 @@
 #include "core/params.h"
 #include "core/preprocess.h"
 #include "core/registry.h"
+#include "core/source.h"
 
 typedef struct CallSite
 {
@@ -185,12 +185,7 @@ ML_FUNCTION(ml_sql_accumulate)
 
 	if (state->flags & ML_STATE_POSITION)
 	{
-		ItemPointer tid = (ItemPointer) PG_GETARG_POINTER(2);
-		uint64		position = ((uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16) |
-			ItemPointerGetOffsetNumberNoCheck(tid);
-
-		position ^= (uint64) PG_GETARG_OID(3) << 48;
-		u = ml_split_uniform(position, state->seed);
+		u = ml_split_uniform(ml_row_position((ItemPointer) PG_GETARG_POINTER(2), PG_GETARG_OID(3)), state->seed);
 		first = 4;
 	}
 	k = ml_spec_cells(site->spec);
@@ -382,10 +377,8 @@ ml_state_model(const MlSpec *spec, MlState *state)
 {
 	MlModel    *model = palloc0(sizeof(MlModel));
 	MlPart	   *part = ml_state_part(state, 0);
-	MlEncoder  *enc = palloc0(sizeof(MlEncoder));
 	MlProblem	problem = spec->problem;
 	MlResult	result = {0};
-	int			p = spec->schema->ncells;
 	char	   *info;
 
 	ml_state_flush(spec, state);
@@ -399,35 +392,12 @@ ml_state_model(const MlSpec *spec, MlState *state)
 	problem.last = true;
 	if (spec->algorithm->finish(&problem, part->state, &result) != ML_DONE)
 		elog(ERROR, "algorithm \"%s\" asked for a pass that cannot be had", spec->algorithm->name);
-	enc->schema = spec->schema;
-	enc->p = p;
-	enc->columns = palloc0(Max(p, 1) * sizeof(MlEncoding));
-	enc->names = palloc0(Max(p, 1) * sizeof(char *));
-	enc->source = palloc0(Max(p, 1) * sizeof(int));
-	enc->numeric = palloc0(Max(p, 1) * sizeof(bool));
-	for (int i = 0; i < p; i++)
-	{
-		MlEncoding *e = &enc->columns[i];
-
-		e->code = ML_CODE_NUMBER;
-		e->first = i;
-		e->width = 1;
-		e->impute = ML_IMPUTE_ERROR;
-		e->fill = palloc0(sizeof(double));
-		e->center = palloc0(sizeof(double));
-		e->scale = palloc0(sizeof(double));
-		e->scale[0] = 1;
-		e->null_slot = e->unseen_slot = -1;
-		enc->names[i] = spec->schema->columns[i].name;
-		enc->source[i] = i;
-		enc->numeric[i] = true;
-	}
 	model->algorithm = spec->algorithm;
 	model->task = spec->task;
 	model->target = spec->target;
 	model->target_type = spec->target_type;
 	model->params = spec->params_json;
-	model->encoder = enc;
+	model->encoder = ml_encoder_plain(spec->schema, ML_IMPUTE_ERROR, NULL);
 	model->fit = result.model;
 	info = psprintf("{\"rows_read\": %lld, \"rows_used\": %.0f, \"rows_dropped\": %lld, \"prior\": [%.17g]}",
 					(long long) state->rows_read, part->n,

@@ -692,3 +692,36 @@ ml_encoder_load(MlReader *reader)
 	ml_encoder_prepare(encoder);
 	return encoder;
 }
+
+MlEncoder *
+ml_encoder_plain(const MlSchema *schema, MlImpute impute, const double *fill)
+{
+	int			p = schema->ncells;
+	MlEncoder  *enc = palloc0(sizeof(MlEncoder));
+
+	enc->schema = schema;
+	enc->p = p;
+	enc->columns = palloc0(Max(p, 1) * sizeof(MlEncoding));
+	enc->names = palloc0(Max(p, 1) * sizeof(char *));
+	enc->source = palloc0(Max(p, 1) * sizeof(int));
+	enc->numeric = palloc0(Max(p, 1) * sizeof(bool));
+	for (int i = 0; i < p; i++)
+	{
+		MlEncoding *e = &enc->columns[i];
+
+		e->code = ML_CODE_NUMBER;
+		e->first = i;
+		e->width = 1;
+		e->impute = impute;
+		e->fill = palloc0(sizeof(double));
+		e->center = palloc0(sizeof(double));
+		e->scale = palloc0(sizeof(double));
+		e->fill[0] = fill ? fill[i] : 0;
+		e->scale[0] = 1;
+		e->null_slot = e->unseen_slot = -1;
+		enc->names[i] = schema->columns[i].name;
+		enc->source[i] = i;
+		enc->numeric[i] = schema->columns[i].kind == ML_NUMBER;
+	}
+	return enc;
+}

@@ -75,6 +75,9 @@ extern void ml_encoder_prepare(MlEncoder *encoder);
 extern bool ml_encode(const MlEncoder *encoder, const double *cells, int stride, int n, double *x);
 extern void ml_encode_error(const MlEncoder *encoder, const double *cells) ML_NORETURN;
 
+/* One that passes numbers and booleans through; fill per cell, NULL: zeros. */
+extern MlEncoder *ml_encoder_plain(const MlSchema *schema, MlImpute impute, const double *fill);
+
 extern void ml_encoder_save(const MlEncoder *encoder, MlWriter *writer);	/* schema and dictionaries too */
 extern MlEncoder *ml_encoder_load(MlReader *reader);	/* in the current context */
 

@@ -20,6 +20,7 @@
 #include "catalog/pg_inherits.h"
 #include "executor/spi.h"
 #include "executor/spi_priv.h"
+#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
@@ -39,8 +40,14 @@
 typedef struct MlReceiver
 {
 	DestReceiver pub;
+	const MlSource *source;
 	MlRowFunction row;
 	void	   *arg;
+	int			n;				/* columns wanted */
+	const int  *map;			/* where they are in the slot; NULL: in front, in order */
+	Datum	   *values;			/* with a map: collected here */
+	bool	   *isnull;
+	uint64		rows;
 	MemoryContext row_context;
 } MlReceiver;
 
@@ -196,19 +203,25 @@ open_relation(MlSource *source, StringInfo from)
 	relation_close(rel, NoLock);
 }
 
+static SPIPlanPtr
+prepare(const char *sql)
+{
+	SPIPlanPtr	plan = SPI_prepare(sql, 0, NULL);
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	return plan;
+}
+
 /* Prepares SELECT * FROM from; the plan lives until SPI_finish. */
 static SPIPlanPtr
 prepare_all(const char *from)
 {
 	StringInfoData sql;
-	SPIPlanPtr	plan;
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "SELECT * FROM %s AS s", from);
-	plan = SPI_prepare(sql.data, 0, NULL);
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	return plan;
+	return prepare(sql.data);
 }
 
 MlSource *
@@ -316,14 +329,53 @@ ml_source_targets(StringInfo sql, const int *columns, int n)
 		appendStringInfo(sql, "%ss.c%d", i > 0 ? ", " : "", columns[i] + 1);
 }
 
+/* A row as the plan gives it: columns in front, then ctid and tableoid where they identify rows. */
 static bool
-receive_slot(TupleTableSlot *slot, DestReceiver *self)
+receive_projected(TupleTableSlot *slot, DestReceiver *self)
 {
 	MlReceiver *receiver = (MlReceiver *) self;
 	MemoryContext old = MemoryContextSwitchTo(receiver->row_context);
+	MlRow		row;
 
 	slot_getallattrs(slot);
-	receiver->row(receiver->arg, slot);
+	row.values = slot->tts_values;
+	row.isnull = slot->tts_isnull;
+	row.position = ++receiver->rows;
+	if (receiver->source->position)
+		row.position = ml_row_position((ItemPointer) DatumGetPointer(slot->tts_values[receiver->n]),
+									   receiver->source->parted
+									   ? DatumGetObjectId(slot->tts_values[receiver->n + 1]) : 0);
+	receiver->row(receiver->arg, &row);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(receiver->row_context);
+	return true;
+}
+
+/* A row as it lies in its table: nothing has been projected, and the slot knows its ctid. */
+static bool
+receive_stored(TupleTableSlot *slot, DestReceiver *self)
+{
+	MlReceiver *receiver = (MlReceiver *) self;
+	MemoryContext old = MemoryContextSwitchTo(receiver->row_context);
+	MlRow		row;
+
+	if (!TTS_IS_BUFFERTUPLE(slot))
+		elog(ERROR, "scan of a whole table gives a slot without a tuple");
+	slot_getallattrs(slot);
+	row.values = slot->tts_values;
+	row.isnull = slot->tts_isnull;
+	row.position = ml_row_position(&slot->tts_tid, 0);
+	if (receiver->map)
+	{
+		for (int i = 0; i < receiver->n; i++)
+		{
+			receiver->values[i] = slot->tts_values[receiver->map[i]];
+			receiver->isnull[i] = slot->tts_isnull[receiver->map[i]];
+		}
+		row.values = receiver->values;
+		row.isnull = receiver->isnull;
+	}
+	receiver->row(receiver->arg, &row);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(receiver->row_context);
 	return true;
@@ -339,25 +391,90 @@ receive_end(DestReceiver *self)
 {
 }
 
+/*
+ * Whether a plan of SELECT * hands out the tuples of the relation as they are
+ * stored: a sequential scan of all columns that the executor need not project
+ * (its own test is tlist_matches_tupdesc).  Projecting 20 columns costs as much
+ * as half of deforming them.
+ */
+static bool
+gives_stored_tuples(SPIPlanPtr plan, const MlSource *source)
+{
+	CachedPlan *cached = SPI_plan_get_cached_plan(plan);
+	Plan	   *top;
+	Relation	rel;
+	bool		stored;
+
+	if (cached == NULL)
+		return false;
+	top = linitial_node(PlannedStmt, cached->stmt_list)->planTree;
+	rel = relation_open(source->relid, NoLock);
+	stored = IsA(top, SeqScan) && list_length(top->targetlist) == RelationGetDescr(rel)->natts;
+	for (int i = 0; stored && i < RelationGetDescr(rel)->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
+		TargetEntry *entry = list_nth_node(TargetEntry, top->targetlist, i);
+
+		stored = IsA(entry->expr, Var) && ((Var *) entry->expr)->varattno == i + 1 &&
+			!att->attisdropped && !att->atthasmissing;
+	}
+	relation_close(rel, NoLock);
+	ReleaseCachedPlan(cached, NULL);
+	return stored;
+}
+
+/* The plan of a pass; sets the receiver up for the rows it will give. */
+static SPIPlanPtr
+plan_pass(MlReceiver *receiver, const int *columns)
+{
+	const MlSource *source = receiver->source;
+	StringInfoData sql;
+	SPIPlanPtr	plan;
+
+	initStringInfo(&sql);
+	if (source->position && !source->parted)
+	{
+		appendStringInfo(&sql, "SELECT * FROM %s", source->from);
+		plan = prepare(sql.data);
+		if (gives_stored_tuples(plan, source))
+		{
+			receiver->pub.receiveSlot = receive_stored;
+			for (int i = 0; i < receiver->n; i++)
+				if (columns[i] != i)
+					receiver->map = columns;
+			receiver->values = palloc(Max(receiver->n, 1) * sizeof(Datum));
+			receiver->isnull = palloc(Max(receiver->n, 1) * sizeof(bool));
+			return plan;
+		}
+		resetStringInfo(&sql);
+	}
+	appendStringInfoString(&sql, "SELECT ");
+	ml_source_targets(&sql, columns, receiver->n);
+	if (source->position)
+		appendStringInfoString(&sql, source->parted ? ", s.ctid, s.tableoid" : ", s.ctid");
+	appendStringInfo(&sql, " FROM %s", source->from);
+	return prepare(sql.data);
+}
+
 void
-ml_stream(const char *sql, MlRowFunction row, void *arg)
+ml_stream(const MlSource *source, const int *columns, int n, MlRowFunction row, void *arg)
 {
 	MlReceiver	receiver = {
-		{receive_slot, receive_startup, receive_end, receive_end, DestNone}
+		{receive_projected, receive_startup, receive_end, receive_end, DestNone}
 	};
 	SPIExecuteOptions options = {0};
 	SPIPlanPtr	plan;
 	int			level = pass_settings();
 	int			rc;
 
+	receiver.source = source;
 	receiver.row = row;
 	receiver.arg = arg;
+	receiver.n = n;
 	receiver.row_context = AllocSetContextCreate(CurrentMemoryContext, "ml_ext row",
 												 ALLOCSET_SMALL_SIZES);
 	SPI_connect();
-	plan = SPI_prepare(sql, 0, NULL);
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	plan = plan_pass(&receiver, columns);
 	options.read_only = true;
 	options.dest = &receiver.pub;
 	rc = SPI_execute_plan_extended(plan, &options);

@@ -6,8 +6,8 @@
 #define ML_SOURCE_H
 
 #include "core/compat.h"
-#include "executor/tuptable.h"
 #include "lib/stringinfo.h"
+#include "storage/itemptr.h"
 
 typedef struct MlSourceColumn
 {
@@ -41,12 +41,28 @@ extern int	ml_source_column(const MlSource *source, const char *name);
 /* Appends "s.c<i + 1>" for each listed column, separated by commas. */
 extern void ml_source_targets(StringInfo sql, const int *columns, int n);
 
+/* A row of a pass: the columns asked for, in that order. */
+typedef struct MlRow
+{
+	const Datum *values;
+	const bool *isnull;
+	uint64		position;		/* of the row in its table where the source has such; else its number, from 1 */
+} MlRow;
+
 /*
- * Runs sql to completion in this process and calls `row` with each result slot,
- * all attributes deformed, in a memory context that is reset after each row.
+ * Reads the columns of all rows, to completion, in this process, and calls `row`
+ * for each in a memory context that is reset afterwards.
  */
-typedef void (*MlRowFunction) (void *arg, TupleTableSlot *slot);
-extern void ml_stream(const char *sql, MlRowFunction row, void *arg);
+typedef void (*MlRowFunction) (void *arg, const MlRow *row);
+extern void ml_stream(const MlSource *source, const int *columns, int n, MlRowFunction row, void *arg);
+
+/* One number for ctid and, where a source has several tables, tableoid (otherwise 0). */
+static inline uint64
+ml_row_position(ItemPointer tid, Oid table)
+{
+	return (((uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16) |
+			ItemPointerGetOffsetNumberNoCheck(tid)) ^ ((uint64) table << 48);
+}
 
 /* Whether any of n flags is set, eight at a time. */
 static inline bool

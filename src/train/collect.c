@@ -22,7 +22,6 @@
 typedef struct Collector
 {
 	MlTraining *t;
-	int			natts;			/* attributes before the position */
 	FmgrInfo	split_hash;
 	Oid			split_collation;
 	bool	   *dead;			/* per column: too many categories, no longer read */
@@ -64,7 +63,7 @@ first_array_length(const MlSourceColumn *column, Datum value, bool isnull)
 
 /* Sets up cells, converters and the dataset when the first row is at hand. */
 static void
-first_row(Collector *c, TupleTableSlot *slot)
+first_row(Collector *c, const MlRow *from)
 {
 	MlTraining *t = c->t;
 	MemoryContext old = MemoryContextSwitchTo(t->cxt);
@@ -78,7 +77,7 @@ first_row(Collector *c, TupleTableSlot *slot)
 
 		if (col->kind == ML_ARRAY)
 			col->cells = first_array_length(&t->source->columns[t->feature_column[i]],
-									  slot->tts_values[i], slot->tts_isnull[i]);
+									  from->values[i], from->isnull[i]);
 		if (col->kind == ML_CATEGORY)
 			col->dict = ml_dict_create(t->cxt);
 		col->first_cell = at;
@@ -171,13 +170,13 @@ fail_levels(const MlColumn *col)
 }
 
 static bool
-convert_features(Collector *c, TupleTableSlot *slot, double *row)
+convert_features(Collector *c, const MlRow *from, double *row)
 {
 	MlTraining *t = c->t;
 
-	if (c->plain && !ml_any_null(slot->tts_isnull, t->schema->ncolumns))
+	if (c->plain && !ml_any_null(from->isnull, t->schema->ncolumns))
 	{
-		memcpy(row, slot->tts_values, t->schema->ncolumns * sizeof(double));
+		memcpy(row, from->values, t->schema->ncolumns * sizeof(double));
 		if (ml_cells_finite(row, t->schema->ncolumns))
 			return true;
 	}
@@ -186,13 +185,13 @@ convert_features(Collector *c, TupleTableSlot *slot, double *row)
 		MlColumn   *col = &t->schema->columns[i];
 		double	   *cells = row + col->first_cell;
 
-		if (slot->tts_isnull[i] || c->dead[i])
+		if (from->isnull[i] || c->dead[i])
 		{
 			for (int j = 0; j < col->cells; j++)
 				cells[j] = get_float8_nan();
 			continue;
 		}
-		ml_convert(&t->converters[i], slot->tts_values[i], false, cells);
+		ml_convert(&t->converters[i], from->values[i], false, cells);
 		if (col->kind == ML_CATEGORY)
 		{
 			if (ml_too_many_levels(col->dict))
@@ -241,30 +240,17 @@ role_number(const MlTraining *t, int column, Datum value, bool isnull)
 
 /* Where a row falls: by its group, its physical position, or its number in the query. */
 static double
-row_uniform(Collector *c, TupleTableSlot *slot, int split_att)
+row_uniform(Collector *c, const MlRow *row, int split_att)
 {
 	MlTraining *t = c->t;
 	uint64		position;
 
 	if (split_att >= 0)
-	{
-		if (slot->tts_isnull[split_att])
-			position = 0;
-		else
-			position = DatumGetUInt64(FunctionCall2Coll(&c->split_hash, c->split_collation,
-														slot->tts_values[split_att], Int64GetDatum(0)));
-	}
-	else if (t->source->position)
-	{
-		ItemPointer tid = (ItemPointer) DatumGetPointer(slot->tts_values[c->natts]);
-
-		position = ((uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16) |
-			ItemPointerGetOffsetNumberNoCheck(tid);
-		if (t->source->parted)
-			position ^= (uint64) DatumGetObjectId(slot->tts_values[c->natts + 1]) << 48;
-	}
+		position = row->isnull[split_att] ? 0 :
+			DatumGetUInt64(FunctionCall2Coll(&c->split_hash, c->split_collation,
+											 row->values[split_att], Int64GetDatum(0)));
 	else
-		position = t->rows_read;
+		position = row->position;
 	return ml_split_uniform(position, t->request.seed);
 }
 
@@ -304,7 +290,7 @@ count_class(MlTraining *t, int code)
 }
 
 static void
-collect_row(void *arg, TupleTableSlot *slot)
+collect_row(void *arg, const MlRow *from)
 {
 	Collector  *c = arg;
 	MlTraining *t = c->t;
@@ -317,19 +303,19 @@ collect_row(void *arg, TupleTableSlot *slot)
 	int			split_att = -1;
 
 	if (t->rows_read++ == 0)
-		first_row(c, slot);
-	if (slot->tts_isnull[att])
+		first_row(c, from);
+	if (from->isnull[att])
 	{
 		t->rows_no_target++;
 		return;
 	}
-	ml_convert(&t->converters[att], slot->tts_values[att], false, &y);
+	ml_convert(&t->converters[att], from->values[att], false, &y);
 	if (!isfinite(y))
 		ml_reject_value(t->request.target, y);
 	att++;
 	if (t->weight_column >= 0)
 	{
-		w = role_number(t, t->weight_column, slot->tts_values[att], slot->tts_isnull[att]);
+		w = role_number(t, t->weight_column, from->values[att], from->isnull[att]);
 		if (w < 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -338,14 +324,14 @@ collect_row(void *arg, TupleTableSlot *slot)
 	}
 	if (t->offset_column >= 0)
 	{
-		offset = role_number(t, t->offset_column, slot->tts_values[att], slot->tts_isnull[att]);
+		offset = role_number(t, t->offset_column, from->values[att], from->isnull[att]);
 		att++;
 	}
 	if (t->split_column >= 0)
 		split_att = att++;
 	if (t->order_column >= 0)
 	{
-		order = role_number(t, t->order_column, slot->tts_values[att], slot->tts_isnull[att]);
+		order = role_number(t, t->order_column, from->values[att], from->isnull[att]);
 		if (isnan(order))
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -358,7 +344,7 @@ collect_row(void *arg, TupleTableSlot *slot)
 		return;
 	}
 	row = t->pending + (Size) t->npending * t->stored_width;
-	if (!convert_features(c, slot, row))
+	if (!convert_features(c, from, row))
 	{
 		t->rows_nonfinite++;
 		return;
@@ -366,7 +352,7 @@ collect_row(void *arg, TupleTableSlot *slot)
 	row[t->at_y] = y;
 	if (t->target_dict)
 		count_class(t, (int) y);
-	row[t->at_u] = row_uniform(c, slot, split_att);
+	row[t->at_u] = row_uniform(c, from, split_att);
 	if (t->at_w >= 0)
 		row[t->at_w] = w;
 	if (t->at_offset >= 0)
@@ -380,13 +366,10 @@ collect_row(void *arg, TupleTableSlot *slot)
 		flush_pending(t);
 }
 
-/* SELECT of everything a row needs, in the order that collect_row expects. */
-static char *
-collect_query(Collector *c)
+/* The source columns of everything a row needs, in the order that collect_row expects. */
+static int
+collect_columns(const MlTraining *t, int *columns)
 {
-	MlTraining *t = c->t;
-	StringInfoData sql;
-	int		   *columns = palloc((t->schema->ncolumns + 5) * sizeof(int));
 	int			n = t->schema->ncolumns;
 
 	memcpy(columns, t->feature_column, n * sizeof(int));
@@ -399,14 +382,7 @@ collect_query(Collector *c)
 		columns[n++] = t->split_column;
 	if (t->order_column >= 0)
 		columns[n++] = t->order_column;
-	c->natts = n;
-	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT ");
-	ml_source_targets(&sql, columns, n);
-	if (t->source->position)
-		appendStringInfoString(&sql, t->source->parted ? ", s.ctid, s.tableoid" : ", s.ctid");
-	appendStringInfo(&sql, " FROM %s", t->source->from);
-	return sql.data;
+	return n;
 }
 
 void
@@ -424,6 +400,8 @@ void
 ml_training_collect(MlTraining *t)
 {
 	Collector	c = {0};
+	int		   *columns = palloc((t->schema->ncolumns + 5) * sizeof(int));
+	int			n;
 
 	c.t = t;
 	c.dead = palloc0(Max(t->schema->ncolumns, 1) * sizeof(bool));
@@ -441,7 +419,8 @@ ml_training_collect(MlTraining *t)
 		c.split_collation = t->source->columns[t->split_column].collation;
 	}
 	ml_progress_phase(ML_PHASE_READ);
-	ml_stream(collect_query(&c), collect_row, &c);
+	n = collect_columns(t, columns);
+	ml_stream(t->source, columns, n, collect_row, &c);
 	if (t->rows_read > 0)
 	{
 		flush_pending(t);

@@ -50,7 +50,7 @@ unknown_class(Scorer *s, Datum value)
 }
 
 static void
-score_row(void *arg, TupleTableSlot *slot)
+score_row(void *arg, const MlRow *row)
 {
 	Scorer	   *s = arg;
 	const MlModel *model = s->model;
@@ -59,21 +59,21 @@ score_row(void *arg, TupleTableSlot *slot)
 
 	if ((++s->rows & 0xfff) == 0)
 		ml_progress_rows(s->rows);
-	if (slot->tts_isnull[n])
+	if (row->isnull[n])
 	{
 		s->skipped++;
 		return;
 	}
-	ml_convert(&s->actual, slot->tts_values[n], false, &y);
+	ml_convert(&s->actual, row->values[n], false, &y);
 	if (model->classes > 0 && y == ML_UNSEEN)
-		unknown_class(s, slot->tts_values[n]);
+		unknown_class(s, row->values[n]);
 	if (!isfinite(y))
 		ml_reject_value(model->target, y);
 	for (int i = 0; i < n; i++)
 	{
 		const MlColumn *col = &model->encoder->schema->columns[i];
 
-		ml_convert(&s->converters[i], slot->tts_values[i], slot->tts_isnull[i], s->cells + col->first_cell);
+		ml_convert(&s->converters[i], row->values[i], row->isnull[i], s->cells + col->first_cell);
 	}
 	if (!ml_encode(model->encoder, s->cells, model->encoder->schema->ncells, 1, s->x))
 		ml_encode_error(model->encoder, s->cells);
@@ -141,7 +141,6 @@ evaluate(MlResultRows *rows, const MlModel *model, const char *text)
 	const MlSchema *schema = model->encoder->schema;
 	int		   *columns = palloc((schema->ncolumns + 1) * sizeof(int));
 	Scorer		s = {0};
-	StringInfoData sql;
 	MlMetricValue *a;
 	MlMetricValue *b;
 	int			n;
@@ -151,12 +150,8 @@ evaluate(MlResultRows *rows, const MlModel *model, const char *text)
 	columns[schema->ncolumns] = ml_source_column(source, model->target);
 	s.model = model;
 	open_scorer(&s, source, columns);
-	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT ");
-	ml_source_targets(&sql, columns, schema->ncolumns + 1);
-	appendStringInfo(&sql, " FROM %s", source->from);
 	ml_progress_phase(ML_PHASE_SCORE);
-	ml_stream(sql.data, score_row, &s);
+	ml_stream(source, columns, schema->ncolumns + 1, score_row, &s);
 	if (s.skipped > 0)
 		ereport(NOTICE,
 				(errcode(ERRCODE_SUCCESSFUL_COMPLETION),

@@ -15,9 +15,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "storage/itemptr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -103,45 +101,33 @@ typedef struct Pump
 } Pump;
 
 static void
-pump_row(void *arg, TupleTableSlot *slot)
+pump_row(void *arg, const MlRow *row)
 {
 	Pump	   *pump = arg;
 	MlTraining *t = pump->t;
 	int			k = pump->ncells;
 	const double *cells = pump->cells;
 	bool		finite;
-	uint64		position;
 	MlState    *state;
 
-	if (pump->plain && !ml_any_null(slot->tts_isnull, k))
-		cells = (const double *) slot->tts_values;
+	if (pump->plain && !ml_any_null(row->isnull, k))
+		cells = (const double *) row->values;
 	else
 		for (int i = 0; i < k; i++)
-			ml_convert(&pump->converters[i], slot->tts_values[i], slot->tts_isnull[i], &pump->cells[i]);
+			ml_convert(&pump->converters[i], row->values[i], row->isnull[i], &pump->cells[i]);
 	finite = ml_cells_finite(cells, k);
 	if (!finite)
 		for (int i = 0; i < k; i++)
-			if (!slot->tts_isnull[i] && !isfinite(cells[i]))
+			if (!row->isnull[i] && !isfinite(cells[i]))
 				ml_reject_value(pump->columns[i].name, cells[i]);
 	if (t->weight_column >= 0 && cells[k - 1] < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("weight %g in column \"%s\" is negative", cells[k - 1], t->request.weight)));
-	if (t->source->position)
-	{
-		ItemPointer tid = (ItemPointer) DatumGetPointer(slot->tts_values[k]);
-
-		position = ((uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16) |
-			ItemPointerGetOffsetNumberNoCheck(tid);
-		if (t->source->parted)
-			position ^= (uint64) DatumGetObjectId(slot->tts_values[k + 1]) << 48;
-	}
-	else
-		position = t->rows_read + 1;
 	if ((++t->rows_read & 0xfff) == 0)
 		ml_progress_rows(t->rows_read);
 	state = ml_state_add(pump->spec, pump->state, cells, finite,
-						 ml_split_uniform(position, t->request.seed));
+						 ml_split_uniform(row->position, t->request.seed));
 	if (state != pump->state)
 	{
 		MemoryContext old = MemoryContextSwitchTo(t->cxt);
@@ -171,7 +157,6 @@ static MlState *
 pump_serial(MlTraining *t, MlSpec *spec, MlState *empty)
 {
 	Pump		pump = {0};
-	StringInfoData sql;
 	int		   *columns = palloc((t->schema->ncolumns + 3) * sizeof(int));
 	int			n = row_columns(t, columns);
 
@@ -193,13 +178,7 @@ pump_serial(MlTraining *t, MlSpec *spec, MlState *empty)
 		ml_converter_init(&pump.converters[i], &pump.columns[i], from->type, false);
 		pump.plain &= from->type == FLOAT8OID;
 	}
-	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT ");
-	ml_source_targets(&sql, columns, n);
-	if (t->source->position)
-		appendStringInfoString(&sql, t->source->parted ? ", s.ctid, s.tableoid" : ", s.ctid");
-	appendStringInfo(&sql, " FROM %s", t->source->from);
-	ml_stream(sql.data, pump_row, &pump);
+	ml_stream(t->source, columns, n, pump_row, &pump);
 	return pump.state;
 }
 
@@ -304,43 +283,22 @@ finish_parts(MlTraining *t, MlSpec *spec, MlState *state, int first, const void 
 	}
 }
 
-/* An encoder that passes numbers through and fills a NULL to come by the median. */
+/* A NULL to come is filled as the rows seen suggest. */
 static MlEncoder *
 plain_encoder(MlTraining *t, MlState *state)
 {
-	int			p = t->schema->ncells;
-	MlEncoder  *enc = palloc0(sizeof(MlEncoder));
+	double	   *fill = palloc0(Max(t->schema->ncells, 1) * sizeof(double));
 
-	enc->schema = t->schema;
-	enc->p = p;
-	enc->columns = palloc0(Max(p, 1) * sizeof(MlEncoding));
-	enc->names = palloc0(Max(p, 1) * sizeof(char *));
-	enc->source = palloc0(Max(p, 1) * sizeof(int));
-	enc->numeric = palloc0(Max(p, 1) * sizeof(bool));
-	for (int i = 0; i < p; i++)
+	for (int i = 0; i < t->schema->ncells; i++)
 	{
-		MlEncoding *e = &enc->columns[i];
 		MlSummary  *s = ml_state_summary(state, i);
 
-		e->code = ML_CODE_NUMBER;
-		e->first = i;
-		e->width = 1;
-		e->impute = t->core.impute;
-		e->fill = palloc0(sizeof(double));
-		e->center = palloc0(sizeof(double));
-		e->scale = palloc0(sizeof(double));
-		e->scale[0] = 1;
-		e->null_slot = e->unseen_slot = -1;
-		e->unseen_error = t->core.unseen == ML_UNSEEN_ERROR;
 		if (t->core.impute == ML_IMPUTE_MEDIAN)
-			e->fill[0] = ml_summary_quantile(s, 0.5);
+			fill[i] = ml_summary_quantile(s, 0.5);
 		else if (t->core.impute == ML_IMPUTE_MEAN)
-			e->fill[0] = s->mean;
-		enc->names[i] = t->schema->columns[i].name;
-		enc->source[i] = i;
-		enc->numeric[i] = t->schema->columns[i].kind == ML_NUMBER;
+			fill[i] = s->mean;
 	}
-	return enc;
+	return ml_encoder_plain(t->schema, t->core.impute, fill);
 }
 
 /* Rows into the state, or false: this data needs the collected way. */
