@@ -32,10 +32,9 @@
 #include "utils/memutils.h"
 
 /*
- * Little enough for a server with 100 connections, and room for some 1,500
- * models of one feature or 80 of twenty: a summary of the training rows takes
- * 32 kB a feature once unpacked, everything else of a linear model 5 kB.  A
- * single model that is larger is kept while it is in use.
+ * Little enough for a server with 100 connections, and room for some 1,800
+ * linear models of twenty features, which take 35 kB each.  A single model that
+ * is larger is kept while it is in use.
  */
 #define ML_CACHE_BYTES ((Size) 64 * 1024 * 1024)
 
@@ -274,8 +273,11 @@ join_siblings(MlCacheEntry *entry, const MlCatalogVersion *row)
 static MlCacheEntry *
 oldest_doubtful(void)
 {
+	static uint64 none_left = 0;	/* since this change of the catalog */
 	dlist_iter	iter;
 
+	if (none_left == ml_catalog_generation())
+		return NULL;
 	dlist_reverse_foreach(iter, &unpinned)
 	{
 		MlCacheEntry *entry = dlist_container(MlCacheEntry, used, iter.cur);
@@ -283,6 +285,7 @@ oldest_doubtful(void)
 		if (entry->model_id != 0 && entry->generation != ml_catalog_generation())
 			return entry;
 	}
+	none_left = ml_catalog_generation();
 	return NULL;
 }
 

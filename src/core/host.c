@@ -18,12 +18,12 @@
 
 #include "access/xact.h"
 #include "funcapi.h"
-#include "lib/ilist.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
@@ -31,40 +31,28 @@
 
 /* ---- memory ---- */
 
-/* Bytes given out in one context; lies in that context. */
+/* Bytes given out in one context.  A cache of models has thousands of contexts: hence a hash. */
 typedef struct Charge
 {
-	dlist_node	node;
-	MemoryContext cxt;
+	MemoryContext cxt;			/* key */
 	Size		bytes;
-	MemoryContextCallback callback;
 } Charge;
 
-static dlist_head charges = DLIST_STATIC_INIT(charges);
+static HTAB *charges;
 
 static void
-charge_forget(void *arg)
+charge_forget(void *cxt)
 {
-	dlist_delete(&((Charge *) arg)->node);
+	MemoryContext key = cxt;
+
+	hash_search(charges, &key, HASH_REMOVE, NULL);
 }
 
-/* The charge of the current context, moved to the front, or NULL. */
+/* The charge of the current context, or NULL. */
 static Charge *
 charge_find(void)
 {
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &charges)
-	{
-		Charge	   *charge = dlist_container(Charge, node, iter.cur);
-
-		if (charge->cxt == CurrentMemoryContext)
-		{
-			dlist_move_head(&charges, &charge->node);
-			return charge;
-		}
-	}
-	return NULL;
+	return charges ? hash_search(charges, &CurrentMemoryContext, HASH_FIND, NULL) : NULL;
 }
 
 static void
@@ -74,12 +62,19 @@ charge_add(Size bytes)
 
 	if (charge == NULL)
 	{
-		charge = palloc0(sizeof(Charge));
-		charge->cxt = CurrentMemoryContext;
-		charge->callback.func = charge_forget;
-		charge->callback.arg = charge;
-		dlist_push_head(&charges, &charge->node);
-		MemoryContextRegisterResetCallback(CurrentMemoryContext, &charge->callback);
+		MemoryContextCallback *callback = palloc(sizeof(MemoryContextCallback));
+
+		if (charges == NULL)
+		{
+			HASHCTL		ctl = {.keysize = sizeof(MemoryContext), .entrysize = sizeof(Charge)};
+
+			charges = hash_create("ml_ext memory in use", 64, &ctl, HASH_ELEM | HASH_BLOBS);
+		}
+		charge = hash_search(charges, &CurrentMemoryContext, HASH_ENTER, NULL);
+		charge->bytes = 0;
+		callback->func = charge_forget;
+		callback->arg = CurrentMemoryContext;
+		MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
 	}
 	charge->bytes += bytes;
 }

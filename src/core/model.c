@@ -206,6 +206,7 @@ load_summary(MlReader *reader, MlSummary *s)
 	s->kmv_n = ml_read_u32(reader, ML_KMV_SIZE);
 	for (uint32 i = 0; i < s->kmv_n; i++)
 		s->kmv[i] = ml_read_u64(reader);
+	memset(s->kll_size, 0, sizeof(s->kll_size));	/* of a summary read before; what else it left is not looked at */
 	s->kll_levels = ml_read_u32(reader, ML_KLL_LEVELS);
 	for (uint32 i = 0; i < s->kll_levels; i++)
 	{
@@ -218,21 +219,28 @@ load_summary(MlReader *reader, MlSummary *s)
 		ml_corrupt("The summary of a column contradicts itself.");
 }
 
+/* Reads all, and keeps them or not. */
 static void
-load_summaries(MlReader *reader, MlModel *model)
+load_summaries(MlReader *reader, MlModel *model, bool keep)
 {
 	const int	least = 10 * sizeof(double) + 2 * sizeof(uint64) + 2 * sizeof(uint32);
+	int			n = ml_read_u32(reader, Min(ml_read_left(reader) / least, INT_MAX));
+	MlSummary  *s;
 
-	model->nsummaries = ml_read_u32(reader, Min(ml_read_left(reader) / least, INT_MAX));
-	if (model->nsummaries == 0)
+	if (n == 0)
 		return;
-	if (model->nsummaries != model->encoder->schema->ncells)
-		ml_corrupt("There are %d summaries of %d cells.", model->nsummaries,
-				   model->encoder->schema->ncells);
-	model->summaries = palloc_extended((Size) model->nsummaries * sizeof(MlSummary),
-									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	for (int i = 0; i < model->nsummaries; i++)
-		load_summary(reader, &model->summaries[i]);
+	if (n != model->encoder->schema->ncells)
+		ml_corrupt("There are %d summaries of %d cells.", n, model->encoder->schema->ncells);
+	s = palloc_extended((Size) (keep ? n : 1) * sizeof(MlSummary), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (int i = 0; i < n; i++)
+		load_summary(reader, keep ? &s[i] : s);
+	if (keep)
+	{
+		model->summaries = s;
+		model->nsummaries = n;
+	}
+	else
+		pfree(s);
 }
 
 static void
@@ -297,7 +305,7 @@ load_payload(MlReader *reader, MlModel *model, int format)
 }
 
 static MlModel *
-parse_model(MlReader *reader)
+parse_model(MlReader *reader, bool whole)
 {
 	MlModel    *model = palloc0(sizeof(MlModel));
 	int			format = load_algorithm(reader, model);
@@ -313,7 +321,7 @@ parse_model(MlReader *reader)
 	model->info = load_jsonb(reader);
 	model->encoder = ml_encoder_load(reader);
 	load_payload(reader, model, format);
-	load_summaries(reader, model);
+	load_summaries(reader, model, whole);
 	if (ml_read_left(reader) != 0)
 		ml_corrupt("%zu bytes follow the model.", ml_read_left(reader));
 	return model;
@@ -321,7 +329,7 @@ parse_model(MlReader *reader)
 
 /* Reads a model from the bytes behind the varlena header. */
 static MlModel *
-unpack_bytes(const char *data, size_t size)
+unpack_bytes(const char *data, size_t size, bool whole)
 {
 	MlReader	reader;
 	uint32		version;
@@ -343,18 +351,30 @@ unpack_bytes(const char *data, size_t size)
 		ml_corrupt("The checksum does not match.");
 
 	reader.at = BODY_AT;
-	return parse_model(&reader);
+	return parse_model(&reader, whole);
+}
+
+static MlModel *
+unpack(struct varlena *value, bool whole)
+{
+	struct varlena *flat = PG_DETOAST_DATUM_PACKED(PointerGetDatum(value));
+	MlModel    *model = unpack_bytes(VARDATA_ANY(flat), VARSIZE_ANY_EXHDR(flat), whole);
+
+	if (flat != value)
+		pfree(flat);
+	return model;
 }
 
 MlModel *
 ml_model_unpack(struct varlena *value)
 {
-	struct varlena *flat = PG_DETOAST_DATUM_PACKED(PointerGetDatum(value));
-	MlModel    *model = unpack_bytes(VARDATA_ANY(flat), VARSIZE_ANY_EXHDR(flat));
+	return unpack(value, false);
+}
 
-	if (flat != value)
-		pfree(flat);
-	return model;
+MlModel *
+ml_model_unpack_whole(struct varlena *value)
+{
+	return unpack(value, true);
 }
 
 /* ---- the type ---- */
@@ -367,7 +387,7 @@ check_bytes(const char *data, size_t size)
 											  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 
-	unpack_bytes(data, size);
+	unpack_bytes(data, size, false);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
 }

@@ -21,15 +21,20 @@ typedef struct MlModel
 	Jsonb	   *info;			/* metrics on the holdout, rows, seed, warnings: what ml_describe shows */
 	MlEncoder  *encoder;
 	void	   *fit;			/* what algorithm->predict takes */
-	MlSummary  *summaries;		/* ncells of the training rows: the baseline for drift, means for ml_explain; or NULL */
+	MlSummary  *summaries;		/* ncells of the training rows, for drift and ml_importance; or NULL */
 	int			nsummaries;
 } MlModel;
 
 /* The value; deterministic: the same model gives the same bytes. */
 extern struct varlena *ml_model_pack(const MlModel *model);
 
-/* Checks every byte (XX001, 0A000); everything lives in the current context. */
+/*
+ * Checks every byte (XX001, 0A000); everything lives in the current context.
+ * Without the summaries a model is small enough to be kept: each of them takes
+ * 20 kB, and a prediction needs none.
+ */
 extern MlModel *ml_model_unpack(struct varlena *value);
+extern MlModel *ml_model_unpack_whole(struct varlena *value);	/* with the summaries */
 
 /* First 16 bytes of the SHA-256 of the content: the model's id, and its checksum. */
 #define ML_MODEL_ID_SIZE 16

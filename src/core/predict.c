@@ -162,7 +162,8 @@ model_load(MlSite *site, FunctionCallInfo fcinfo)
 
 				key = make_key(VARDATA_ANY(PG_GETARG_TEXT_PP(0)), VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(0)));
 				ml_catalog_resolve(text_to_cstring(PG_GETARG_TEXT_PP(0)), site->need, false, &ref);
-				model = ml_cache_version(ref.version_id, cxt);
+				version = ref.version_id;
+				model = ml_cache_version(version, cxt);
 				break;
 			}
 		case ML_BY_VERSION:
@@ -254,6 +255,14 @@ ml_site(FunctionCallInfo fcinfo, MlPrivilege need)
 	return site;
 }
 
+MlModel *
+ml_site_whole_model(const MlSite *site, FunctionCallInfo fcinfo)
+{
+	if (site->model_form == ML_BY_VALUE)
+		return ml_model_unpack_whole((struct varlena *) DatumGetPointer(PG_GETARG_DATUM(0)));
+	return ml_model_unpack_whole(ml_catalog_payload(site->version_id));
+}
+
 /* ---- the row ---- */
 
 static char *
@@ -305,10 +314,13 @@ input_init(MlSite *site, int column, int position, Oid type)
 	MlInput    *input = &site->inputs[column];
 	const MlColumn *c = &site->model->encoder->schema->columns[column];
 
-	ml_converter_init(&input->converter, c, type, false);
 	input->position = position;
 	input->cell = c->first_cell;
-	input->direct = direct_type(c, input->converter.type);
+	input->direct = direct_type(c, type);
+	if (OidIsValid(input->direct))
+		return;					/* needs no converter */
+	ml_converter_init(&input->converter, c, type, false);
+	input->direct = direct_type(c, input->converter.type);	/* domains */
 }
 
 /* Position of a column in a row type; 42703 and 42702 when there is not exactly one. */
@@ -381,7 +393,8 @@ row_setup_columns(MlSite *site, FunctionCallInfo fcinfo)
 	{
 		Oid			type = get_fn_expr_argtype(fcinfo->flinfo, site->row_arg + i);
 
-		if (!OidIsValid(type) || get_typtype(type) == TYPTYPE_PSEUDO)
+		if (!OidIsValid(direct_type(&schema->columns[i], type)) &&
+			(!OidIsValid(type) || get_typtype(type) == TYPTYPE_PSEUDO))
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("value for column \"%s\" has no type", schema->columns[i].name),

@@ -57,7 +57,7 @@ typedef struct MlSite
 	TransactionId snapshot_xmax;
 	CommandId	snapshot_cid;
 	bytea	   *key;			/* ML_BY_NAME: the name; ML_BY_VALUE: toast pointer or id */
-	int64		version_id;		/* ML_BY_VERSION */
+	int64		version_id;		/* unless ML_BY_VALUE */
 	int			outputs;		/* numbers that algorithm->predict writes */
 	double	   *cells;
 	double	   *x;
@@ -84,6 +84,9 @@ typedef struct MlSite
  * once a query.  NULL: the model argument is NULL.
  */
 extern MlSite *ml_site(FunctionCallInfo fcinfo, MlPrivilege need);
+
+/* The model of this call again, with its summaries, in the current context. */
+extern MlModel *ml_site_whole_model(const MlSite *site, FunctionCallInfo fcinfo);
 
 /* Reads, converts and encodes the row of this call into site->x. */
 extern void ml_site_encode(MlSite *site, FunctionCallInfo fcinfo);

@@ -176,17 +176,20 @@ value_variance(Probe *probe, int column, int output)
 {
 	const MlColumn *c = &probe->model->encoder->schema->columns[column];
 	const MlSummary *s = &probe->model->summaries[c->first_cell];
+	double		at[QUANTILES];
+	double		values[QUANTILES];
 	double		saved = probe->cells[c->first_cell];
 	double		total = 0.0;
 	double		mean = 0.0;
 	double		m2 = 0.0;
 	double		contribution;
 
+	for (int k = 0; k < QUANTILES; k++)
+		at[k] = (k + 0.5) / QUANTILES;
+	ml_summary_quantiles(s, QUANTILES, at, values);
 	for (int k = 0; k < QUANTILES && s->n > 0; k++)
 	{
-		double		value = ml_summary_quantile(s, (k + 0.5) / QUANTILES);
-
-		probe->cells[c->first_cell] = c->kind == ML_CATEGORY ? rint(value) : value;
+		probe->cells[c->first_cell] = c->kind == ML_CATEGORY ? rint(values[k]) : values[k];
 		if (probe_run(probe, column, output, &contribution))
 			add_weighted(contribution, s->n / QUANTILES, &total, &mean, &m2);
 	}
@@ -204,7 +207,6 @@ measured_weights(const MlModel *model, double *weight)
 	int			outputs = model->classes > 2 ? model->classes : 1;
 	Probe		probe;
 
-	need_explain(model);
 	if (model->summaries == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -245,7 +247,8 @@ ML_FUNCTION(ml_sql_importance)
 {
 	TupleDesc	tupdesc;
 	Tuplestorestate *store = ml_look_begin(fcinfo, &tupdesc);
-	const MlModel *model = ml_site(fcinfo, ML_VIEW)->model;
+	MlSite	   *site = ml_site(fcinfo, ML_VIEW);
+	const MlModel *model = site->model;
 	const MlSchema *schema = model->encoder->schema;
 	double	   *weight = palloc0(sizeof(double) * Max(schema->ncolumns, 1));
 	Share	   *shares = palloc0(sizeof(Share) * Max(schema->ncolumns, 1));
@@ -259,7 +262,10 @@ ML_FUNCTION(ml_sql_importance)
 		sum_by_source(model->encoder, encoded, weight);
 	}
 	else if (schema->ncolumns > 0)
-		measured_weights(model, weight);
+	{
+		need_explain(model);
+		measured_weights(ml_site_whole_model(site, fcinfo), weight);
+	}
 
 	for (int i = 0; i < schema->ncolumns; i++)
 	{

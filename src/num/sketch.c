@@ -716,28 +716,15 @@ weighted_items(const MlSummary *s, Weighted *w, double *total)
 	return n;
 }
 
-double
-ml_summary_quantile(const MlSummary *s, double q)
+/* One quantile strictly between the ends, of n > 0 sorted items. */
+static double
+sorted_quantile(const Weighted *w, int n, double total, double q)
 {
-	Weighted	w[ML_KLL_ITEMS];
-	double		total;
-	double		position;
+	double		position = q * (total - 1);
 	double		before = 0;
-	int			n;
 	int			i = 0;
 
-	if (s->n == 0 || isnan(q))
-		return NAN;
-	if (q <= 0)
-		return s->min;
-	if (q >= 1)
-		return s->max;
-
 	/* an item of weight w stands for w equal values in the sorted column */
-	n = weighted_items(s, w, &total);
-	if (n == 0)
-		return NAN;
-	position = q * (total - 1);
 	while (i < n - 1 && before + w[i].weight <= floor(position))
 		before += w[i++].weight;
 	if (i < n - 1 && before + w[i].weight < floor(position) + 2)
@@ -747,6 +734,39 @@ ml_summary_quantile(const MlSummary *s, double q)
 		return w[i].value * (1 - share) + w[i + 1].value * share;
 	}
 	return w[i].value;
+}
+
+void
+ml_summary_quantiles(const MlSummary *s, int n, const double *q, double *value)
+{
+	Weighted	w[ML_KLL_ITEMS];
+	double		total;
+	int			items = -1;		/* not sorted yet: the ends need no sorting */
+
+	for (int i = 0; i < n; i++)
+	{
+		if (s->n == 0 || isnan(q[i]))
+			value[i] = NAN;
+		else if (q[i] <= 0)
+			value[i] = s->min;
+		else if (q[i] >= 1)
+			value[i] = s->max;
+		else
+		{
+			if (items < 0)
+				items = weighted_items(s, w, &total);
+			value[i] = items > 0 ? sorted_quantile(w, items, total, q[i]) : NAN;
+		}
+	}
+}
+
+double
+ml_summary_quantile(const MlSummary *s, double q)
+{
+	double		value;
+
+	ml_summary_quantiles(s, 1, &q, &value);
+	return value;
 }
 
 double

@@ -54,6 +54,7 @@ extern void ml_summary_merge(MlSummary *s, const MlSummary *other);
 
 /* Interpolated between neighbours, as R's type 7 and percentile_cont; NaN when n = 0. */
 extern double ml_summary_quantile(const MlSummary *s, double q);
+extern void ml_summary_quantiles(const MlSummary *s, int n, const double *q, double *value);	/* many at once */
 extern double ml_summary_cdf(const MlSummary *s, double value);	/* share of values <= value */
 extern double ml_summary_distinct(const MlSummary *s);
 extern double ml_summary_variance(const MlSummary *s, bool population);
