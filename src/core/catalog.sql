@@ -26,9 +26,6 @@ COMMENT ON TABLE ml.model IS 'one row a model';
 COMMENT ON COLUMN ml.model.last_version IS 'highest number given to a version; numbers are never given twice';
 COMMENT ON COLUMN ml.model.history IS 'versions that were current before, the latest last: where ml_rollback goes';
 
--- EXTENDED: a model is read once a backend, so bytes on disk matter more than the
--- time to unpack them; dictionaries and trees shrink, and doubles that do not are
--- left alone by the compressor after a first look.
 CREATE TABLE ml.version (
 	version_id bigint PRIMARY KEY DEFAULT pg_catalog.nextval('ml.version_id_seq'),
 	model_id bigint NOT NULL REFERENCES ml.model ON DELETE CASCADE,

@@ -319,6 +319,8 @@ parse_model(MlReader *reader, bool whole)
 	model->target_type = ml_read_text(reader);
 	model->params = load_jsonb(reader);
 	model->info = load_jsonb(reader);
+	if (model->target == NULL || model->target_type == NULL || model->params == NULL || model->info == NULL)
+		ml_corrupt("The target, the parameters or the history are missing.");
 	model->encoder = ml_encoder_load(reader);
 	load_payload(reader, model, format);
 	load_summaries(reader, model, whole);

@@ -14,6 +14,7 @@
 #include "catalog/pg_authid.h"
 #include "core/host.h"
 #include "miscadmin.h"
+#include "port/atomics.h"
 #include "utils/acl.h"
 #include "utils/backend_progress.h"
 #include "utils/backend_status.h"
@@ -98,6 +99,19 @@ ml_progress_start(const char *command, Oid relation)
 	pgstat_progress_start_command(COMMAND_ML, relation);
 	if (ours())					/* not with track_activities off */
 		pgstat_progress_update_multi_param(lengthof(index), index, values);
+}
+
+/* The source, of the outermost training: inner ones are its doing. */
+void
+ml_progress_relation(Oid relation)
+{
+	volatile PgBackendStatus *beentry = MyBEEntry;
+
+	if (!ours() || depth > 1)
+		return;
+	PGSTAT_BEGIN_WRITE_ACTIVITY(beentry);
+	beentry->st_progress_command_target = relation;
+	PGSTAT_END_WRITE_ACTIVITY(beentry);
 }
 
 void

@@ -15,8 +15,11 @@
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "catalog/dependency.h"
 #include "catalog/pg_cast.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "common/shortest_dec.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -78,7 +81,20 @@ how_number(Oid type)
 	}
 }
 
-/* The function of a cast from `source` to float4[] or float8[], or InvalidOid. */
+/*
+ * Whether an object is pgvector's own.  Anyone may name a type so and give it a
+ * cast, which would then run with the rights of whoever reads the column.
+ */
+static bool
+is_of_pgvector(Oid class, Oid object)
+{
+	Oid			extension = getExtensionOfObject(class, object);
+	char	   *name = OidIsValid(extension) ? get_extension_name(extension) : NULL;
+
+	return name != NULL && strcmp(name, "vector") == 0;
+}
+
+/* The function of pgvector's cast from `source` to float4[] or float8[], or InvalidOid. */
 static Oid
 vector_cast(Oid source, Oid *element)
 {
@@ -95,7 +111,7 @@ vector_cast(Oid source, Oid *element)
 		if (((Form_pg_cast) GETSTRUCT(tuple))->castmethod == COERCION_METHOD_FUNCTION)
 			func = ((Form_pg_cast) GETSTRUCT(tuple))->castfunc;
 		ReleaseSysCache(tuple);
-		if (OidIsValid(func))
+		if (OidIsValid(func) && is_of_pgvector(ProcedureRelationId, func))
 		{
 			*element = targets[i][1];
 			return func;
@@ -115,7 +131,7 @@ is_vector_type(Oid type)
 		return false;
 	result = strcmp(NameStr(((Form_pg_type) GETSTRUCT(tuple))->typname), "vector") == 0;
 	ReleaseSysCache(tuple);
-	return result;
+	return result && is_of_pgvector(TypeRelationId, type);
 }
 
 /* How values of a type become several numbers, or 0; *func is the cast's function. */

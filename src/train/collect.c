@@ -295,8 +295,9 @@ collect_row(void *arg, const MlRow *from)
 	Collector  *c = arg;
 	MlTraining *t = c->t;
 	int			att = t->schema->ncolumns;
+	int			target_att;
 	double	   *row;
-	double		y;
+	double		y = 0;
 	double		w = 1;
 	double		offset = 0;
 	double		order = 0;
@@ -309,10 +310,13 @@ collect_row(void *arg, const MlRow *from)
 		t->rows_no_target++;
 		return;
 	}
-	ml_convert(&t->converters[att], from->values[att], false, &y);
-	if (!isfinite(y))
-		ml_reject_value(t->request.target, y);
-	att++;
+	target_att = att++;
+	if (t->target_dict == NULL)
+	{
+		ml_convert(&t->converters[target_att], from->values[target_att], false, &y);
+		if (!isfinite(y))
+			ml_reject_value(t->request.target, y);
+	}
 	if (t->weight_column >= 0)
 	{
 		w = role_number(t, t->weight_column, from->values[att], from->isnull[att]);
@@ -349,9 +353,13 @@ collect_row(void *arg, const MlRow *from)
 		t->rows_nonfinite++;
 		return;
 	}
-	row[t->at_y] = y;
 	if (t->target_dict)
+	{
+		/* Only now: a class is one when it has a row that is used. */
+		ml_convert(&t->converters[target_att], from->values[target_att], false, &y);
 		count_class(t, (int) y);
+	}
+	row[t->at_y] = y;
 	row[t->at_u] = row_uniform(c, from, split_att);
 	if (t->at_w >= 0)
 		row[t->at_w] = w;

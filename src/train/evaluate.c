@@ -90,7 +90,10 @@ model_prior(const MlModel *model)
 	double	   *prior = palloc0(n * sizeof(double));
 	JsonbValue *array = getKeyJsonValueFromContainer(&model->info->root, "prior", 5, NULL);
 
-	for (int k = 0; array && k < n; k++)
+	/* A value from outside may have anything there. */
+	if (array == NULL || array->type != jbvBinary || !JsonContainerIsArray(array->val.binary.data))
+		return prior;
+	for (int k = 0; k < n; k++)
 	{
 		JsonbValue *value = getIthJsonbValueFromContainer(array->val.binary.data, k);
 
@@ -145,6 +148,7 @@ evaluate(MlResultRows *rows, const MlModel *model, const char *text)
 	MlMetricValue *b;
 	int			n;
 
+	ml_progress_relation(source->relid);
 	for (int i = 0; i < schema->ncolumns; i++)
 		columns[i] = ml_source_column(source, schema->columns[i].name);
 	columns[schema->ncolumns] = ml_source_column(source, model->target);

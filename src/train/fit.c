@@ -589,13 +589,11 @@ warm_start(TileReader *r, MlFit *fit, double **carry, size_t *ncarry)
 {
 	MlWarnings	quiet = {CurrentMemoryContext, NIL, true};
 	MlFit		sample = *fit;
-	const MlMask *mask = r->mask;
 
 	if (!(r->t->algorithm->flags & ML_WARM_START) || r->t->sample == NULL ||
 		ml_dataset_rows(r->t->sample) > r->t->rows_used / 4)
 		return;
 	ml_warnings_push(&quiet);
-	r->mask = NULL;				/* only where to start is taken from these rows */
 	PG_TRY();
 	{
 		run_passes(r, r->t->sample, &sample, NULL, 0);
@@ -605,7 +603,6 @@ warm_start(TileReader *r, MlFit *fit, double **carry, size_t *ncarry)
 		ml_warnings_pop(&quiet);
 	}
 	PG_END_TRY();
-	r->mask = mask;
 	if (sample.converged && quiet.messages == NIL)
 	{
 		*carry = sample.carry;

@@ -11,6 +11,7 @@
 
 #define MANY_CLASSES 20			/* beyond, and with less than two rows a class, they are no labels */
 #define MAX_EXACT 9007199254740992.0	/* 2^53: beyond, a double merges integers */
+#define MAX_COUNTED 1e17		/* rows squared: a mean merged from tiles of 256 rows is off by 4e-19 of them */
 #define ID_LIKE_SHARE 0.5		/* distinct values per row that make a text column an identifier */
 #define ID_LIKE_LEVELS 20		/* ... from this many on */
 
@@ -41,13 +42,17 @@ number_labels(MlTraining *t)
 	}
 }
 
-/* Two values need no pass: the summary knows both, and how often. */
+/*
+ * Two values need no pass: the summary knows both, and how often, unless they are
+ * so large beside their difference that the mean has lost single rows.
+ */
 static bool
 two_classes(MlTraining *t)
 {
 	const MlSummary *s = t->y_summary;
 
-	if (ml_summary_distinct(s) > 2)
+	if (ml_summary_distinct(s) > 2 ||
+		Max(fabs(s->min), fabs(s->max)) * s->n * s->n > MAX_COUNTED * (s->max - s->min))
 		return false;
 	t->classes = s->min == s->max ? 1 : 2;
 	t->label_value = palloc(2 * sizeof(double));
@@ -217,12 +222,6 @@ settle_classes(MlTraining *t)
 				 errdetail("It has %d different values in %lld rows.", t->classes, (long long) t->rows_used),
 				 ml_number_target(t) ? errhint("For a number use task => 'regression'.") : 0));
 	warn_rare_classes(t, total);
-	if (t->core.class_weight == ML_CLASS_WEIGHT_BALANCED)
-	{
-		t->class_weight = palloc(t->classes * sizeof(double));
-		for (int k = 0; k < t->classes; k++)
-			t->class_weight[k] = total / (t->classes * t->class_rows[k]);
-	}
 }
 
 /* ---- useless columns ---- */
@@ -311,7 +310,7 @@ settle_features(MlTraining *t)
 	t->at_order -= t->at_order >= 0 ? t->stored_width - t->width : 0;
 }
 
-/* Rows that impute = drop leaves out are counted once here. */
+/* Rows that impute = drop leaves out are counted once here, and those of each class that stay. */
 static void
 count_missing(MlTraining *t)
 {
@@ -321,13 +320,35 @@ count_missing(MlTraining *t)
 
 	if (t->core.impute != ML_IMPUTE_DROP)
 		return;
+	for (int k = 0; k < t->classes; k++)
+		t->class_rows[k] = 0;
 	ml_rows_start(t);
 	while ((got = ml_rows_next(t, NULL, &view)) > 0)
+	{
 		n += got;
+		for (int i = 0; i < got && t->classes > 0; i++)
+			t->class_rows[(int) ml_row_target(t, view.row[i])]++;
+	}
 	t->rows_missing = t->rows_used - n;
 	t->rows_used = n;
 	if (n == 0)
 		ml_nothing_to_learn(t, "no rows to learn from");
+	for (int k = 0; k < t->classes; k++)
+		if (t->class_rows[k] == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("every row of class \"%s\" has a missing value", t->labels[k]),
+					 errhint("Choose another way than \"drop\" for parameter \"impute\", or leave the class out in the source.")));
+}
+
+static void
+settle_class_weights(MlTraining *t)
+{
+	if (t->task != ML_CLASSIFICATION || t->core.class_weight != ML_CLASS_WEIGHT_BALANCED)
+		return;
+	t->class_weight = palloc(t->classes * sizeof(double));
+	for (int k = 0; k < t->classes; k++)
+		t->class_weight[k] = t->rows_used / (t->classes * t->class_rows[k]);
 }
 
 void
@@ -337,4 +358,5 @@ ml_training_settle(MlTraining *t)
 	settle_classes(t);
 	settle_features(t);
 	count_missing(t);
+	settle_class_weights(t);
 }

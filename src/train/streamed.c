@@ -182,7 +182,7 @@ pump_serial(MlTraining *t, MlSpec *spec, MlState *empty)
 	return pump.state;
 }
 
-/* One scan into a state; parallel if the planner likes it and rows can be parted by position. */
+/* One scan into a state; parallel if the planner likes it and rows are parted by position, if at all. */
 static MlState *
 scan(MlTraining *t, MlSpec *spec)
 {
@@ -197,7 +197,8 @@ scan(MlTraining *t, MlSpec *spec)
 	spec->size = state->spec_size;
 	spec->part_doubles = state->part_doubles;
 	t->rows_read = 0;
-	if ((t->source->position || t->request.holdout == 0) && n + extra + 1 <= FUNC_MAX_ARGS)
+	if ((t->source->position || spec->nparts - 1 + (spec->holdout > 0) == 1) &&
+		n + extra + 1 <= FUNC_MAX_ARGS)
 	{
 		StringInfoData sql;
 		const char *schema = quote_identifier(get_namespace_name(ml_extension_schema()));

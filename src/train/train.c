@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "core/progress.h"
 #include "core/registry.h"
 
 /* ---- algorithm and task ---- */
@@ -249,6 +250,7 @@ ml_training_open(MlTraining *t, const MlRequest *request)
 			t->task = ML_CLASSIFICATION;
 	}
 	t->source = ml_source_open(request->source);
+	ml_progress_relation(t->source->relid);
 	if (request->target == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -1,0 +1,54 @@
+-- Trainings at the edges: labels too large for a mean, classes without a row, sources without row
+-- positions under a parallel plan, and what a source must not be able to run or to require.
+SET client_min_messages = error;
+
+-- two labels whose mean cannot tell them apart
+CREATE TABLE huge AS SELECT (i * 7 % 11)::float8 AS x, 9007199254740990 + i % 2 AS y FROM generate_series(1, 2000) i;
+SELECT features, rows_used FROM ml_train('huge', 'huge', 'y', task => 'classification', algorithm => 'baseline');
+SELECT ml_probabilities('huge', h) FROM huge h LIMIT 1;
+
+-- a class whose rows all weigh nothing is none
+CREATE TABLE weightless AS SELECT (i * 7 % 11)::float8 AS x, CASE WHEN i > 60 THEN 'c' WHEN i % 2 = 0 THEN 'a' ELSE 'b' END AS y,
+	(i <= 60)::int AS w FROM generate_series(1, 70) i;
+SELECT rows_used FROM ml_train('weightless', 'weightless', 'y', weight => 'w', algorithm => 'baseline', params => '{"class_weight": "balanced"}');
+SELECT ml_probabilities('weightless', r) FROM weightless r LIMIT 1;
+
+-- nor is one whose rows all have a missing value, where such rows are dropped
+UPDATE weightless SET x = NULL, w = 1 WHERE y = 'c';
+SELECT rows_used FROM ml_train('weightless', 'weightless', 'y', algorithm => 'logistic', params => '{"impute": "drop", "l2": 1}');
+
+-- folds of a view, where a parallel plan knows no row's position
+CREATE TABLE wide AS SELECT (i % 1009)::float8 AS a, (i % 7)::float8 AS b, (i % 1009 + 2 * (i % 7) + i % 3)::float8 AS y
+	FROM generate_series(1, 60000) i;
+ANALYZE wide;
+CREATE VIEW wide_view AS SELECT * FROM wide;
+SET min_parallel_table_scan_size = 0;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SELECT metric, cardinality("values") AS folds, round(mean::numeric, 2) AS mean FROM ml_cv('wide_view', 'y', algorithm => 'linear', folds => 4);
+SELECT rows_used FROM ml_train('wide', 'wide_view', 'y', algorithm => 'ridge', params => '{"l2": "cv"}', holdout => 0);
+
+-- a function of the aggregate's name and of nearer types is not called for it
+CREATE FUNCTION ml_accumulate(ml_state, tid, oid, float8, float8, float8) RETURNS ml_state LANGUAGE plpgsql AS
+	$$BEGIN RAISE EXCEPTION 'run as %', current_user; END$$;
+SELECT rows_used FROM ml_train('wide', 'wide', 'y', algorithm => 'linear');
+DROP FUNCTION ml_accumulate(ml_state, tid, oid, float8, float8, float8);
+
+-- nor is the cast of a type that is merely called vector
+CREATE SCHEMA stranger;
+CREATE TYPE stranger.vector AS (x float4);
+CREATE FUNCTION stranger.cast(stranger.vector) RETURNS float4[] LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'run as %', current_user; END$$;
+CREATE CAST (stranger.vector AS float4[]) WITH FUNCTION stranger.cast(stranger.vector);
+CREATE TABLE stranger.row AS SELECT ROW(i)::stranger.vector AS v, i AS x, 2.0 * i AS y FROM generate_series(1, 40) i;
+SELECT features, warnings[1] FROM ml_train('stranger', 'stranger.row', 'y', algorithm => 'linear');
+
+-- whoever may read only some columns trains on those
+CREATE ROLE regress_ml_columns;
+GRANT SELECT (a, y) ON wide TO regress_ml_columns;
+SET ROLE regress_ml_columns;
+SELECT features FROM ml_train('columns', 'wide', 'y', features => '{a}', algorithm => 'glm');
+SELECT features FROM ml_train('columns', 'wide', 'y', algorithm => 'glm');
+SELECT ml_drop('columns');
+RESET ROLE;
+REVOKE ALL ON wide FROM regress_ml_columns;
+DROP ROLE regress_ml_columns;
