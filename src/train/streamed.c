@@ -134,8 +134,7 @@ pump_row(void *arg, const MlRow *row)
 
 		/* The larger copy lies in the row's context. */
 		pfree(pump->state);
-		pump->state = MemoryContextAllocHuge(t->cxt, VARSIZE(state));
-		memcpy(pump->state, state, VARSIZE(state));
+		pump->state = ml_alloc_copy(state, VARSIZE(state));
 		MemoryContextSwitchTo(old);
 	}
 }
