@@ -175,8 +175,7 @@ ML_FUNCTION(ml_sql_accumulate)
 					 errmsg("argument \"spec\" must not be null"),
 					 errhint("It comes from ml_spec.")));
 		spec = (MlState *) PG_DETOAST_DATUM(PG_GETARG_DATUM(1));
-		state = MemoryContextAllocHuge(CurrentMemoryContext, VARSIZE(spec));
-		memcpy(state, spec, VARSIZE(spec));
+		state = ml_alloc_copy(spec, VARSIZE(spec));
 	}
 	else
 		state = (MlState *) PG_GETARG_POINTER(0);
@@ -252,9 +251,7 @@ ML_FUNCTION(ml_sql_state_combine)
 	other = (MlState *) PG_DETOAST_DATUM(PG_GETARG_DATUM(1));
 	if (PG_ARGISNULL(0))
 	{
-		state = MemoryContextAllocHuge(CurrentMemoryContext, VARSIZE(other));
-		memcpy(state, other, VARSIZE(other));
-		PG_RETURN_POINTER(state);
+		PG_RETURN_POINTER(ml_alloc_copy(other, VARSIZE(other)));
 	}
 	state = (MlState *) PG_GETARG_POINTER(0);
 	if (spec == NULL || !ml_state_has_spec(state, spec))
@@ -409,10 +406,9 @@ ml_state_model(const MlSpec *spec, MlState *state)
 ML_FUNCTION(ml_sql_finish)
 {
 	MlState    *given = (MlState *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0));
-	MlState    *state = MemoryContextAllocHuge(CurrentMemoryContext, VARSIZE(given));
+	MlState    *state = ml_alloc_copy(given, VARSIZE(given));
 	MlSpec	   *spec = fcinfo->flinfo->fn_extra;
 
-	memcpy(state, given, VARSIZE(given));
 	if (state->nparts != 1 || state->pass != 0 || (state->flags & ML_STATE_POSITION))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

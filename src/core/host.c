@@ -114,8 +114,44 @@ ml_alloc(size_t count, size_t size)
 	bytes = count * size;
 	ml_budget_check(bytes, "training");
 	charge_add(bytes);
-	return MemoryContextAllocExtended(CurrentMemoryContext, bytes,
-									  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	return ml_alloc_zeroed(bytes);
+}
+
+/* What a cancel waits for: the first touch of 4 MB takes two milliseconds. */
+#define TOUCH_BYTES ((Size) 4 << 20)
+
+void *
+ml_alloc_zeroed(Size bytes)
+{
+	char	   *memory = MemoryContextAllocExtended(CurrentMemoryContext, bytes, MCXT_ALLOC_HUGE);
+
+	for (Size at = 0; at < bytes; at += TOUCH_BYTES)
+	{
+		if (at > 0)
+			CHECK_FOR_INTERRUPTS();
+		memset(memory + at, 0, Min(bytes - at, TOUCH_BYTES));
+	}
+	return memory;
+}
+
+void *
+ml_alloc_copy(const void *from, Size bytes)
+{
+	char	   *memory = MemoryContextAllocExtended(CurrentMemoryContext, bytes, MCXT_ALLOC_HUGE);
+
+	ml_copy(memory, from, bytes);
+	return memory;
+}
+
+void
+ml_copy(void *to, const void *from, Size bytes)
+{
+	for (Size at = 0; at < bytes; at += TOUCH_BYTES)
+	{
+		if (at > 0)
+			CHECK_FOR_INTERRUPTS();
+		memcpy((char *) to + at, (const char *) from + at, Min(bytes - at, TOUCH_BYTES));
+	}
 }
 
 /* ---- messages ---- */
@@ -325,7 +361,11 @@ void
 ml_write_f64s(MlWriter *writer, const double *values, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
+	{
+		if ((i & 0xffff) == 0xffff)
+			CHECK_FOR_INTERRUPTS();
 		ml_write_f64(writer, values[i]);
+	}
 }
 
 void
@@ -433,7 +473,11 @@ ml_read_f64s(MlReader *reader, size_t count)
 				   count, reader->at, ml_read_left(reader));
 	values = palloc_extended(count * sizeof(double), MCXT_ALLOC_HUGE);
 	for (size_t i = 0; i < count; i++)
+	{
+		if ((i & 0xffff) == 0xffff)
+			CHECK_FOR_INTERRUPTS();
 		values[i] = ml_read_finite(reader);
+	}
 	return values;
 }
 

@@ -33,6 +33,14 @@ extern Size ml_budget_bytes(void);	/* maintenance_work_mem */
 extern void ml_budget_check(Size bytes, const char *what);
 
 /*
+ * Large pieces of memory, which may take longer than a cancel should wait: with
+ * interrupts let through on the way.  Not counted against the budget.
+ */
+extern void *ml_alloc_zeroed(Size bytes);
+extern void *ml_alloc_copy(const void *from, Size bytes);
+extern void ml_copy(void *to, const void *from, Size bytes);
+
+/*
  * While set, ml_warn appends a copy of each distinct message here (allocated in
  * `cxt`) and sends it as WARNING (01000) the first time; `quiet` keeps the
  * list only.  Without any sink there are WARNINGs only.  pop makes the one

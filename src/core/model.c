@@ -31,6 +31,7 @@
 #include "core/host.h"
 #include "core/registry.h"
 #include "libpq/pqformat.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -43,6 +44,7 @@
 #define MODEL_FORMAT 1
 #define MAX_CLASSES 1000000		/* labels take memory several times their bytes */
 #define DIGEST_AT 8
+#define DIGEST_BYTES ((size_t) 1 << 20)	/* between two looks at interrupts: a few milliseconds */
 #define BODY_AT (DIGEST_AT + ML_MODEL_ID_SIZE)
 
 /* ---- digest ---- */
@@ -52,10 +54,14 @@ digest(const char *data, size_t size, uint8 *id)
 {
 	uint8		sha[PG_SHA256_DIGEST_LENGTH];
 	pg_cryptohash_ctx *ctx = pg_cryptohash_create(PG_SHA256);
+	bool		good = ctx != NULL && pg_cryptohash_init(ctx) >= 0;
 
-	if (ctx == NULL ||
-		pg_cryptohash_init(ctx) < 0 ||
-		pg_cryptohash_update(ctx, (const uint8 *) data, size) < 0 ||
+	for (size_t at = 0; good && at < size; at += DIGEST_BYTES)
+	{
+		CHECK_FOR_INTERRUPTS();
+		good = pg_cryptohash_update(ctx, (const uint8 *) data + at, Min(size - at, DIGEST_BYTES)) >= 0;
+	}
+	if (!good ||
 		pg_cryptohash_final(ctx, sha, sizeof(sha)) < 0)
 		elog(ERROR, "could not compute SHA-256");
 	pg_cryptohash_free(ctx);

@@ -39,6 +39,7 @@
 #define STATE_MAGIC 0x6d6c5354	/* "mlST" */
 #define STATE_FORMAT 1
 #define FIRST_CAPACITY 4
+#define BUFFER_SHARE 4			/* of a wide part may be its first buffer: to grow is to copy it all, twice */
 #define GROW_ROWS 32			/* buffers double only when they have been filled so often: small groups stay small */
 #define MAX_PARTS 101
 #define PART_HEADER (offsetof(MlPart, state) / sizeof(double))
@@ -235,8 +236,7 @@ ml_spec_state(const MlSpec *spec)
 	head.pass = spec->problem.pass;
 	head.holdout = spec->holdout;
 	ml_budget_check(state_bytes(&head), "the training state");
-	state = MemoryContextAllocExtended(CurrentMemoryContext, state_bytes(&head),
-									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	state = ml_alloc_zeroed(state_bytes(&head));
 	*state = head;
 	SET_VARSIZE(state, state_bytes(&head));
 	memcpy((char *) state + spec_at(state), w.buf.data, w.buf.len);
@@ -368,9 +368,8 @@ grow(MlState *state, uint32 capacity)
 	int			row = row_doubles(state);
 
 	head.capacity = capacity;
-	larger = MemoryContextAllocExtended(CurrentMemoryContext, state_bytes(&head),
-										MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	memcpy(larger, state, buffers_at(state));
+	larger = ml_alloc_zeroed(state_bytes(&head));
+	ml_copy(larger, state, buffers_at(state));
 	larger->capacity = capacity;
 	SET_VARSIZE(larger, state_bytes(larger));
 	memcpy((char *) larger + spec_at(larger), (char *) state + spec_at(state), state->spec_size);
@@ -385,6 +384,18 @@ grow(MlState *state, uint32 capacity)
 			memcpy(to + (Size) j * capacity, from + (Size) j * state->capacity, n * sizeof(double));
 	}
 	return larger;
+}
+
+/* Rows of the first buffer. */
+static uint32
+first_capacity(const MlState *state)
+{
+	uint32		capacity = FIRST_CAPACITY;
+
+	while (capacity < ML_TILE_ROWS &&
+		   (Size) 2 * capacity * row_doubles(state) * BUFFER_SHARE <= state->part_doubles)
+		capacity *= 2;
+	return capacity;
 }
 
 static int
@@ -430,7 +441,7 @@ ml_state_add(const MlSpec *spec, MlState *state, const double *cells, bool finit
 		if (state->capacity == 0 ||
 			(state->capacity < ML_TILE_ROWS && part->n >= (double) GROW_ROWS * state->capacity))
 		{
-			state = grow(state, state->capacity == 0 ? FIRST_CAPACITY : state->capacity * 2);
+			state = grow(state, state->capacity == 0 ? first_capacity(state) : state->capacity * 2);
 			part = ml_state_part(state, number);
 		}
 	}
@@ -459,8 +470,7 @@ ml_state_merge(const MlSpec *spec, MlState *state, const MlState *from)
 		waiting |= ml_state_part(from, i)->buffered > 0;
 	if (waiting)
 	{
-		other = MemoryContextAllocHuge(CurrentMemoryContext, VARSIZE(from));
-		memcpy(other, from, VARSIZE(from));
+		other = ml_alloc_copy(from, VARSIZE(from));
 		ml_state_flush(spec, other);
 	}
 	ml_state_flush(spec, state);
@@ -474,6 +484,7 @@ ml_state_merge(const MlSpec *spec, MlState *state, const MlState *from)
 		double		w = a->w + b->w;
 		double		d = b->y_mean - a->y_mean;
 
+		CHECK_FOR_INTERRUPTS();
 		if (b->n == 0)
 			continue;
 		a->y_mean += d * b->w / w;

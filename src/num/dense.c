@@ -1,12 +1,17 @@
 /*
  * dense.c - the few dense kernels of the house, over Fortran BLAS and LAPACK.
  *
- * No function allocates: work arrays of bounded size lie on the stack, so that
- * the kernels run in a backend, a worker thread and a test alike.
+ * No function allocates: work arrays of bounded size lie on the stack.
+ *
+ * A cancel must not wait for LAPACK: what takes longer than some milliseconds is
+ * cut into blocks of columns, with a look at interrupts between them.  Up to
+ * WHOLE_COLUMNS a matrix is left to one call.
  */
 #include "num/dense.h"
 
 #include <string.h>
+
+#include "ml.h"
 
 extern void dgemm_(const char *transa, const char *transb, const int *m, const int *n, const int *k,
 				   const double *alpha, const double *a, const int *lda, const double *b, const int *ldb,
@@ -23,8 +28,18 @@ extern void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, i
 extern void dpotrs_(const char *uplo, const int *n, const int *nrhs, const double *a, const int *lda,
 					double *b, const int *ldb, int *info);
 extern void dpotri_(const char *uplo, const int *n, double *a, const int *lda, int *info);
-extern void dtpqrt_(const int *m, const int *n, const int *l, const int *nb, double *a, const int *lda,
-					double *b, const int *ldb, double *t, const int *ldt, double *work, int *info);
+extern void dtrtri_(const char *uplo, const char *diag, const int *n, double *a, const int *lda, int *info);
+extern void dlauum_(const char *uplo, const int *n, double *a, const int *lda, int *info);
+extern void dtrsm_(const char *side, const char *uplo, const char *transa, const char *diag, const int *m,
+				   const int *n, const double *alpha, const double *a, const int *lda, double *b, const int *ldb);
+extern void dtrmm_(const char *side, const char *uplo, const char *transa, const char *diag, const int *m,
+				   const int *n, const double *alpha, const double *a, const int *lda, double *b, const int *ldb);
+extern void dtpqrt2_(const int *m, const int *n, const int *l, double *a, const int *lda, double *b,
+					 const int *ldb, double *t, const int *ldt, int *info);
+extern void dtprfb_(const char *side, const char *trans, const char *direct, const char *storev, const int *m,
+					const int *n, const int *k, const int *l, const double *v, const int *ldv, const double *t,
+					const int *ldt, double *a, const int *lda, double *b, const int *ldb, double *work,
+					const int *ldwork);
 
 /*
  * Up to this width dgemm on 256 rows beats dsyrk (10.5 against 23 ns a row at 20
@@ -33,6 +48,9 @@ extern void dtpqrt_(const int *m, const int *n, const int *l, const int *nb, dou
  */
 #define GEMM_MAX_COLUMNS 64
 
+#define WHOLE_COLUMNS 512		/* Cholesky takes 5 ms, a tile's Gram matrix 7 */
+#define BLOCK 64				/* columns a step: 15 ms of 2,000 rows inverted */
+
 #define MIRROR_BLOCK 32			/* two blocks of 8 kB in the L1 cache */
 
 /* Copies one triangle onto the other, by blocks: a plain transposition misses the cache at every element. */
@@ -40,6 +58,9 @@ static void
 mirror(int k, double *c, bool from_upper)
 {
 	for (int jb = 0; jb < k; jb += MIRROR_BLOCK)
+	{
+		if (jb >= WHOLE_COLUMNS)
+			ml_check_interrupts();
 		for (int ib = 0; ib <= jb; ib += MIRROR_BLOCK)
 		{
 			int			jend = jb + MIRROR_BLOCK < k ? jb + MIRROR_BLOCK : k;
@@ -57,6 +78,25 @@ mirror(int k, double *c, bool from_upper)
 				}
 			}
 		}
+	}
+}
+
+/* The upper triangle of C += X X' (X column-major k x n), BLOCK columns at a time. */
+static void
+gram_by_blocks(int n, int k, const double *x, double *c)
+{
+	const double one = 1.0;
+
+	for (int at = 0; at < k; at += BLOCK)
+	{
+		int			width = k - at < BLOCK ? k - at : BLOCK;
+		double	   *block = c + (size_t) at * k;
+
+		if (at > 0)
+			dgemm_("N", "T", &at, &width, &n, &one, x, &k, x + at, &k, &one, block, &k);
+		dsyrk_("U", "N", &width, &n, &one, x + at, &k, &one, block + at, &k);
+		ml_check_interrupts();
+	}
 }
 
 void
@@ -71,7 +111,10 @@ ml_gram_add(int n, int k, const double *x, double *c)
 		dgemm_("N", "T", &k, &k, &n, &one, x, &k, x, &k, &one, c, &k);
 	else
 	{
-		dsyrk_("U", "N", &k, &n, &one, x, &k, &one, c, &k);
+		if (k <= WHOLE_COLUMNS)
+			dsyrk_("U", "N", &k, &n, &one, x, &k, &one, c, &k);
+		else
+			gram_by_blocks(n, k, x, c);
 		mirror(k, c, true);
 	}
 }
@@ -79,13 +122,35 @@ ml_gram_add(int n, int k, const double *x, double *c)
 #define QR_BLOCK_DOUBLES 24576	/* 192 kB: 1,024 rows of 24 columns, the best block measured */
 #define QR_PANEL 8				/* columns a reflector block; the best of 1..32 at 20 and 100 columns */
 
+/* dtpqrt of R stacked on m rows (column-major, m x k), which are overwritten. */
+static void
+qr_block(int m, int k, int panel, double *r, double *block, double *t, double *work)
+{
+	const int	zero = 0;
+	int			info;
+
+	for (int at = 0; at < k; at += panel)
+	{
+		int			width = k - at < panel ? k - at : panel;
+		int			rest = k - at - width;
+		double	   *corner = r + at + (size_t) at * k;
+		double	   *column = block + (size_t) at * m;
+
+		dtpqrt2_(&m, &width, &zero, corner, &k, column, &m, t, &panel, &info);
+		if (rest > 0)
+			dtprfb_("L", "T", "F", "C", &m, &rest, &width, &zero, column, &m, t, &panel,
+					corner + (size_t) width * k, &k, column + (size_t) width * m, &m, work, &width);
+		if (at % BLOCK == 0 && k > WHOLE_COLUMNS)
+			ml_check_interrupts();
+	}
+}
+
 void
 ml_qr_add(int n, int k, double *rows, double *r)
 {
 	double		block[QR_BLOCK_DOUBLES];
 	double		t[ML_QR_MAX_COLUMNS];
 	double		work[ML_QR_MAX_COLUMNS];
-	const int	zero = 0;
 	int			room = QR_BLOCK_DOUBLES / k;
 	int			panel = ML_QR_MAX_COLUMNS / k < QR_PANEL ? ML_QR_MAX_COLUMNS / k : QR_PANEL;
 
@@ -94,13 +159,48 @@ ml_qr_add(int n, int k, double *rows, double *r)
 	for (int at = 0; at < n; at += room)
 	{
 		int			m = n - at < room ? n - at : room;
-		int			info;
 
 		for (int i = 0; i < m; i++)
 			for (int j = 0; j < k; j++)
 				block[i + (size_t) j * m] = rows[(size_t) (at + i) * k + j];
-		dtpqrt_(&m, &k, &zero, &panel, r, &k, block, &m, t, &panel, work, &info);
+		qr_block(m, k, panel, r, block, t, work);
 	}
+}
+
+/* Right-looking: the panel is factored, then what is right of it is updated, BLOCK columns at a time. */
+static bool
+cholesky_by_blocks(int n, double *a)
+{
+	const double one = 1.0;
+	const double minus = -1.0;
+	int			info = 0;
+
+	for (int at = 0; at < n; at += BLOCK)
+	{
+		int			width = n - at < BLOCK ? n - at : BLOCK;
+		int			below = n - at - width;
+		double	   *corner = a + at + (size_t) at * n;
+
+		dpotrf_("L", &width, corner, &n, &info);
+		if (info != 0)
+			return false;
+		if (below > 0)
+			dtrsm_("R", "L", "T", "N", &below, &width, &one, corner, &n, corner + width, &n);
+		for (int to = at + width; to < n; to += BLOCK)
+		{
+			int			columns = n - to < BLOCK ? n - to : BLOCK;
+			int			rest = n - to - columns;
+			const double *factor = a + to + (size_t) at * n;
+			double	   *target = a + to + (size_t) to * n;
+
+			dsyrk_("L", "N", &columns, &width, &minus, factor, &n, &one, target, &n);
+			if (rest > 0)
+				dgemm_("N", "T", &rest, &columns, &width, &minus, factor + columns, &n, factor, &n, &one,
+					   target + columns, &n);
+		}
+		ml_check_interrupts();
+	}
+	return true;
 }
 
 bool
@@ -108,6 +208,8 @@ ml_cholesky(int n, double *a)
 {
 	int			info = 0;
 
+	if (n > WHOLE_COLUMNS)
+		return cholesky_by_blocks(n, a);
 	if (n > 0)
 		dpotrf_("L", &n, a, &n, &info);
 	return info == 0;
@@ -122,6 +224,58 @@ ml_cholesky_solve(int n, int nrhs, const double *l, double *b)
 		dpotrs_("L", &n, &nrhs, l, &n, b, &n, &info);
 }
 
+/* L^-1 in place, from the last columns to the first (dtrtri). */
+static void
+invert_factor(int n, double *l)
+{
+	const double one = 1.0;
+	const double minus = -1.0;
+	int			info;
+
+	for (int at = (n - 1) / BLOCK * BLOCK; at >= 0; at -= BLOCK)
+	{
+		int			width = n - at < BLOCK ? n - at : BLOCK;
+		int			below = n - at - width;
+		double	   *corner = l + at + (size_t) at * n;
+
+		if (below > 0)
+		{
+			dtrmm_("L", "L", "N", "N", &below, &width, &one, corner + width + (size_t) width * n, &n,
+				   corner + width, &n);
+			dtrsm_("R", "L", "N", "N", &below, &width, &minus, corner, &n, corner + width, &n);
+		}
+		dtrtri_("L", "N", &width, corner, &n, &info);
+		ml_check_interrupts();
+	}
+}
+
+/* The lower triangle of L' L in place of L, row blocks downwards (dlauum). */
+static void
+square_factor(int n, double *l)
+{
+	const double one = 1.0;
+	int			info;
+
+	for (int at = 0; at < n; at += BLOCK)
+	{
+		int			width = n - at < BLOCK ? n - at : BLOCK;
+		int			below = n - at - width;
+		double	   *corner = l + at + (size_t) at * n;
+
+		if (at > 0)
+			dtrmm_("L", "L", "T", "N", &width, &at, &one, corner, &n, l + at, &n);
+		dlauum_("L", &width, corner, &n, &info);
+		if (below > 0)
+		{
+			if (at > 0)
+				dgemm_("T", "N", &width, &at, &below, &one, corner + width, &n, l + at + width, &n, &one,
+					   l + at, &n);
+			dsyrk_("L", "T", &width, &below, &one, corner + width, &n, &one, corner, &n);
+		}
+		ml_check_interrupts();
+	}
+}
+
 void
 ml_cholesky_inverse(int n, double *l)
 {
@@ -129,33 +283,14 @@ ml_cholesky_inverse(int n, double *l)
 
 	if (n == 0)
 		return;
-	dpotri_("L", &n, l, &n, &info);
+	if (n <= WHOLE_COLUMNS)
+		dpotri_("L", &n, l, &n, &info);
+	else
+	{
+		invert_factor(n, l);
+		square_factor(n, l);
+	}
 	mirror(n, l, false);
-}
-
-#define INVERT_AT_ONCE 400		/* columns that dpotri inverts in a few milliseconds */
-#define INVERT_BLOCK 32
-
-void
-ml_cholesky_invert(int n, const double *l, double *inverse, void (*check) (void))
-{
-	if (n <= INVERT_AT_ONCE)
-	{
-		memcpy(inverse, l, sizeof(double) * n * n);
-		ml_cholesky_inverse(n, inverse);
-		return;
-	}
-	memset(inverse, 0, sizeof(double) * n * n);
-	for (int from = 0; from < n; from += INVERT_BLOCK)
-	{
-		int			width = n - from < INVERT_BLOCK ? n - from : INVERT_BLOCK;
-		double	   *block = inverse + (size_t) from * n;
-
-		for (int j = 0; j < width; j++)
-			block[from + j + (size_t) j * n] = 1.0;
-		ml_cholesky_solve(n, width, l, block);
-		check();
-	}
 }
 
 double

@@ -1,6 +1,8 @@
 /*
  * dense.h - dense linear algebra over BLAS and LAPACK (Fortran interface, so that
  * OpenBLAS alone is needed).  Matrices are column-major unless said otherwise.
+ * Large matrices are worked on in blocks with interrupts let through between them:
+ * a cancel leaves them half done.
  */
 #ifndef ML_DENSE_H
 #define ML_DENSE_H
@@ -23,9 +25,6 @@ extern void ml_qr_add(int n, int k, double *rows, double *r);
 extern bool ml_cholesky(int n, double *a);
 extern void ml_cholesky_solve(int n, int nrhs, const double *l, double *b);
 extern void ml_cholesky_inverse(int n, double *l);	/* in place, both triangles filled */
-
-/* The same into another matrix, with `check` called every few milliseconds. */
-extern void ml_cholesky_invert(int n, const double *l, double *inverse, void (*check) (void));
 
 extern double ml_dot(int n, const double *x, const double *y);
 extern void ml_axpy(int n, double a, const double *x, double *y);

@@ -25,6 +25,7 @@
 #define ALL_FLAGS		((1u << 8) - 1)
 
 #define MAX_PATH		100000
+#define CHECK_COLUMNS	256		/* of a matrix, between two looks at interrupts */
 
 static const char *const link_names[] = {
 	"", "identity", "log", "logit", "probit", "cloglog", "inverse", "sqrt", "softmax"
@@ -83,6 +84,8 @@ ml_linear_unscale(MlLinear *m, const double *center, const double *scale)
 	{
 		double		s = scale ? scale[j] : 1;
 
+		if (j % CHECK_COLUMNS == CHECK_COLUMNS - 1)
+			ml_check_interrupts();
 		m->center[j] = center ? center[j] : 0;
 		for (int o = 0; o < m->outputs; o++)
 			m->beta[(size_t) o * m->p + j] /= s;

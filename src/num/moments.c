@@ -23,6 +23,7 @@ enum
 	HEADER
 };
 
+#define CHECK_COLUMNS 256		/* of a matrix, between two looks at interrupts */
 #define STACK_COLUMNS 64		/* widest row that is blocked on the stack: 128 kB a tile */
 
 /*
@@ -178,6 +179,8 @@ ml_moments_combine(const MlProblem *problem, double *state, const double *other,
 		double	   *to = gram + (size_t) j * k;
 		const double *from = ogram + (size_t) j * k;
 
+		if (j % CHECK_COLUMNS == CHECK_COLUMNS - 1)
+			ml_check_interrupts();
 		for (int i = 0; i < k; i++)
 		{
 			double		di = oshift[i] - shift[i];
@@ -324,6 +327,8 @@ ml_cross_fill(const MlProblem *problem, const double *state, bool intercept, con
 	{
 		double	   *a = c->a + (size_t) j * p;
 
+		if (j % CHECK_COLUMNS == CHECK_COLUMNS - 1)
+			ml_check_interrupts();
 		for (int i = 0; i < p; i++)
 		{
 			double		v = intercept ? centered_product(&m, i + 1, j + 1) : raw_product(&m, i + 1, j + 1);

@@ -28,6 +28,7 @@ enum
 	HEAD_CONFIRM				/* converged: this pass is for the Hessian */
 };
 
+#define CHECK_ROWS 256			/* of a matrix, between two looks at interrupts */
 #define ARMIJO 1e-4
 #define VALUE_NOISE 1e-11		/* relative rounding error allowed in F: sums over millions of rows */
 #define SHORTEST 1e-9			/* step length below which the search gives up */
@@ -60,6 +61,8 @@ equilibrate(int q, double *h, const bool *fixed, double *s)
 	}
 	for (int i = 0; i < q; i++)
 	{
+		if (i % CHECK_ROWS == CHECK_ROWS - 1)
+			ml_check_interrupts();
 		for (int j = 0; j < q; j++)
 			h[(size_t) i * q + j] *= s[i] * s[j];
 		if (fixed && fixed[i])
@@ -88,8 +91,12 @@ ml_newton_solve(int q, double *h, const bool *fixed, const double *b, double *x)
 			return false;
 		/* Cholesky wrote on one triangle: the other one still has the matrix. */
 		for (int i = 0; i < q; i++)
+		{
+			if (i % CHECK_ROWS == CHECK_ROWS - 1)
+				ml_check_interrupts();
 			for (int j = 0; j < i; j++)
 				h[(size_t) j * q + i] = h[(size_t) i * q + j];
+		}
 	}
 	for (int i = 0; i < q; i++)
 		x[i] = b[i] * s[i];
@@ -108,6 +115,7 @@ ml_newton_covariance(int q, double *h, const bool *fixed)
 	if (!ml_cholesky(q, h))
 		return false;
 	ml_cholesky_inverse(q, h);
+	ml_check_interrupts();
 	for (int i = 0; i < q; i++)
 		for (int j = 0; j < q; j++)
 			h[(size_t) i * q + j] *= s[i] * s[j];

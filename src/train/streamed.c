@@ -294,6 +294,7 @@ plain_encoder(MlTraining *t, MlState *state)
 	{
 		MlSummary  *s = ml_state_summary(state, i);
 
+		CHECK_FOR_INTERRUPTS();
 		if (t->core.impute == ML_IMPUTE_MEDIAN)
 			fill[i] = ml_summary_quantile(s, 0.5);
 		else if (t->core.impute == ML_IMPUTE_MEAN)

@@ -77,12 +77,6 @@ my %statements = (
 	'evaluate' => [ "ml_evaluate('kept', 'SELECT x1, y FROM big')", 'scoring holdout' ],
 );
 
-# Known to miss the limit at 1,000 columns, with up to 160 ms: one tile through a product of that size.
-unless ($ENV{ML_TEST_WIDE})
-{
-	pop @{ $statements{$_} } for ('elastic net, wide', 'linear, wide', 'multinomial, wide');
-}
-
 foreach my $workers (0, 2)
 {
 	foreach my $name (sort keys %statements)

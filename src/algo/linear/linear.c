@@ -338,10 +338,13 @@ solve_moments(const MlProblem *problem, const double *state, const MlCross *c, c
 		return NULL;
 	ml_check_interrupts();
 	ml_cholesky_solve(n, 1, factor, beta);
-	ml_cholesky_invert(n, factor, inverse, ml_check_interrupts);
+	memcpy(inverse, factor, sizeof(double) * n * n);
+	ml_cholesky_inverse(n, inverse);
 
 	for (int j = 0; j < n; j++)
 	{
+		if (j % 256 == 255)
+			ml_check_interrupts();
 		if (!(inverse[j + (size_t) j * n] * c->a[kept[j] + (size_t) kept[j] * p] < MAX_INFLATION))
 			*safe = false;
 		for (int i = 0; i < n; i++)
@@ -565,7 +568,8 @@ fill_vcov(const Reduced *r, int first, MlLinear *m)
 		for (int i = j; i < n; i++)
 			l[i + (size_t) j * n] = r->a[j + (size_t) r->kept[i] * r->k];
 	/* a factor need not have a positive diagonal for its inverse to be right */
-	ml_cholesky_invert(n, l, inverse, ml_check_interrupts);
+	memcpy(inverse, l, sizeof(double) * n * n);
+	ml_cholesky_inverse(n, inverse);
 	for (int j = 0; j < n; j++)
 		for (int i = 0; i < n; i++)
 			m->vcov[(r->kept[i] + 1 - first) * side + r->kept[j] + 1 - first] = inverse[i + (size_t) j * n];

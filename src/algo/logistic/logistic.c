@@ -34,6 +34,7 @@ typedef struct LogisticParams
 
 #define NEWTON_LIMIT 1500		/* unknowns: a Hessian of 18 MB, factored in about 0.1 s */
 #define FIRST_ORDER_PASSES 10	/* BFGS passes that count as one iteration of max_iter */
+#define CHECK_ROWS 128			/* of a matrix, between two looks at interrupts */
 #define ALIAS_TOL 1e-11			/* 1 - R^2 of a column on earlier ones; rounding leaves 1e-14 */
 #define STEP_TOL 1e-5			/* the last Newton step squares this error */
 #define SEPARATED_LOSS 1e-6		/* mean loss at which a separated fit is good enough to stop */
@@ -487,6 +488,9 @@ assemble(Fit *fit, double *gradient)
 	for (size_t a = 0; a < (size_t) l->blocks; a++)
 		for (size_t b = a + 1; b < (size_t) l->blocks; b++, pair += d * d)
 			for (size_t i = 0; i < d; i++)
+			{
+				if (i % CHECK_ROWS == CHECK_ROWS - 1)
+					ml_check_interrupts();
 				for (size_t j = 0; j < d; j++)
 				{
 					double		v = pair[i * d + j];
@@ -496,6 +500,7 @@ assemble(Fit *fit, double *gradient)
 					h[(a * d + i) * q + b * d + j] -= v;
 					h[(b * d + i) * q + a * d + j] -= v;
 				}
+			}
 	/* The common part of all intercepts does not matter: hold it where it is. */
 	if (fit->penalized)
 	{

@@ -82,7 +82,8 @@ infer(const MlCross *c, double l2, double rss, const double *factor, MlLinear *m
 	double	   *hh = ml_alloc((size_t) p * p + 1, sizeof(double));
 
 	ml_check_interrupts();
-	ml_cholesky_invert(p, factor, h, ml_check_interrupts);
+	memcpy(h, factor, sizeof(double) * p * p);
+	ml_cholesky_inverse(p, h);
 	/* H is symmetric: the sum over its rows of h h' is H H */
 	for (int from = 0; from < p; from += 64)
 	{
