@@ -7,8 +7,6 @@
 
 #include "core/cache.h"
 #include "core/registry.h"
-#include "core/threads.h"
-#include "utils/guc.h"
 
 PG_MODULE_MAGIC;
 
@@ -38,12 +36,5 @@ _PG_init(void)
 {
 	stop_blas_threads();
 	ml_registry_check();
-
-	DefineCustomIntVariable("ml.threads",
-							"Threads that one session may use to train a model.",
-							"Parallel workers of a query are counted by max_parallel_workers_per_gather, not here.",
-							&ml_threads, 1, 1, 64, PGC_USERSET, 0, NULL, NULL, NULL);
-	ml_reserve_guc_prefix("ml");
-
 	ml_cache_init();
 }

@@ -47,13 +47,6 @@
 #define ml_function_aclcheck(function, role) pg_proc_aclcheck(function, role, ACL_EXECUTE)
 #endif
 
-/* "ml." settings that nobody has defined are refused (15) or warned about (14). */
-#if PG_VERSION_NUM >= 150000
-#define ml_reserve_guc_prefix(prefix) MarkGUCPrefixReserved(prefix)
-#else
-#define ml_reserve_guc_prefix(prefix) EmitWarningsOnPlaceholders(prefix)
-#endif
-
 /* The i-th (from 1) entry of the local copy of the backends' states. */
 #if PG_VERSION_NUM >= 160000
 #define ml_local_beentry(i) pgstat_get_local_beentry_by_index(i)
