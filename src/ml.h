@@ -67,7 +67,7 @@ typedef struct MlProblem
 	int			pass;			/* 0, 1, ... */
 	const double *carry;		/* what finish handed over, or NULL in pass 0 */
 	size_t		ncarry;
-	bool		draft;			/* the model is only to be measured or to start from: no more accuracy than tol asks for */
+	bool		draft;			/* the model is only to be measured or to start from: no more accuracy than metrics show */
 	bool		last;			/* the rows cannot be read again: finish must end, and warn if more was needed */
 } MlProblem;
 

@@ -42,6 +42,14 @@
 
 #include "core/params.h"
 
+/* `n` columns from `from` on in the slot are wanted from `to` on. */
+typedef struct MlRun
+{
+	int			from;
+	int			to;
+	int			n;
+} MlRun;
+
 typedef struct MlReceiver
 {
 	DestReceiver pub;
@@ -49,8 +57,9 @@ typedef struct MlReceiver
 	MlRowFunction row;
 	void	   *arg;
 	int			n;				/* columns wanted */
-	const int  *map;			/* where they are in the slot; NULL: in front, in order */
-	Datum	   *values;			/* with a map: collected here */
+	int			nruns;			/* of stored columns wanted side by side; 0: all in front, in order */
+	MlRun	   *runs;
+	Datum	   *values;			/* with runs: collected here */
 	bool	   *isnull;
 	uint64		rows;
 	MemoryContext row_context;
@@ -372,15 +381,20 @@ receive_stored(TupleTableSlot *slot, DestReceiver *self)
 	row.values = slot->tts_values;
 	row.isnull = slot->tts_isnull;
 	row.position = ml_row_position(&slot->tts_tid, 0);
-	if (receiver->map)
+	if (receiver->nruns > 0)
 	{
-		for (int i = 0; i < receiver->n; i++)
+		Datum	   *restrict values = receiver->values;
+		bool	   *restrict isnull = receiver->isnull;
+
+		for (int i = 0; i < receiver->nruns; i++)
 		{
-			receiver->values[i] = slot->tts_values[receiver->map[i]];
-			receiver->isnull[i] = slot->tts_isnull[receiver->map[i]];
+			MlRun		run = receiver->runs[i];
+
+			memcpy(values + run.to, slot->tts_values + run.from, run.n * sizeof(Datum));
+			memcpy(isnull + run.to, slot->tts_isnull + run.from, run.n * sizeof(bool));
 		}
-		row.values = receiver->values;
-		row.isnull = receiver->isnull;
+		row.values = values;
+		row.isnull = isnull;
 	}
 	receiver->row(receiver->arg, &row);
 	MemoryContextSwitchTo(old);
@@ -431,6 +445,28 @@ gives_stored_tuples(SPIPlanPtr plan, const MlSource *source)
 	return stored;
 }
 
+/* Wanted columns as runs of stored ones. */
+static void
+find_runs(MlReceiver *receiver, const int *columns)
+{
+	int			n = receiver->n;
+
+	receiver->runs = palloc(Max(n, 1) * sizeof(MlRun));
+	receiver->values = palloc(Max(n, 1) * sizeof(Datum));
+	receiver->isnull = palloc(Max(n, 1) * sizeof(bool));
+	for (int i = 0; i < n; i++)
+	{
+		MlRun	   *last = &receiver->runs[receiver->nruns - 1];
+
+		if (i > 0 && columns[i] == last->from + last->n)
+			last->n++;
+		else
+			receiver->runs[receiver->nruns++] = (MlRun) {columns[i], i, 1};
+	}
+	if (receiver->nruns == 1 && receiver->runs[0].from == 0)
+		receiver->nruns = 0;
+}
+
 /* The plan of a pass; sets the receiver up for the rows it will give. */
 static SPIPlanPtr
 plan_pass(MlReceiver *receiver, const int *columns)
@@ -447,11 +483,7 @@ plan_pass(MlReceiver *receiver, const int *columns)
 		if (gives_stored_tuples(plan, source))
 		{
 			receiver->pub.receiveSlot = receive_stored;
-			for (int i = 0; i < receiver->n; i++)
-				if (columns[i] != i)
-					receiver->map = columns;
-			receiver->values = palloc(Max(receiver->n, 1) * sizeof(Datum));
-			receiver->isnull = palloc(Max(receiver->n, 1) * sizeof(bool));
+			find_runs(receiver, columns);
 			return plan;
 		}
 		resetStringInfo(&sql);

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "ml.h"
+
 typedef enum MlVerdict
 {
 	ML_VERDICT_AGAIN,			/* evaluate at the new point */
@@ -25,6 +27,17 @@ typedef enum MlVerdict
  * for their digits past the fifth: their own sampling error is 1/sqrt(2 rows).
  */
 #define ML_CONFIRM_ROWS 131072
+
+/*
+ * The gradient to stop at, relative.  What is only measured or started from need
+ * not go below 1e-6: objective and metrics are wrong by its square.
+ */
+#define ML_DRAFT_TOL 1e-6
+static inline double
+ml_newton_tol(const MlProblem *problem, double tol)
+{
+	return problem->draft && tol < ML_DRAFT_TOL ? ML_DRAFT_TOL : tol;
+}
 
 /* Slots at the head of the carry that belong to the caller. */
 #define ML_CARRY_USER 8

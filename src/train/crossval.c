@@ -150,13 +150,15 @@ streamed_fold(MlTraining *t, MlStreamed *s, int fold, FoldScores *scores)
 static bool
 streamed_repeats(MlTraining *t, int folds, int repeats, FoldScores *scores)
 {
+	int64		seed = t->request.seed;
+
 	if (!ml_training_streams(t))
 		return false;
 	for (int r = 0; r < repeats; r++)
 	{
 		MlStreamed *s = palloc0(sizeof(MlStreamed));
 
-		t->request.seed += r;
+		t->request.seed = seed + r;
 		if (!ml_stream_scan(t, s, folds, 0))
 			return false;
 		ml_progress_phase(ML_PHASE_CV);

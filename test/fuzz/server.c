@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "utils/fmgrprotos.h"
+#include "utils/hsearch.h"
 #include "utils/jsonb.h"
 #include "utils/datetime.h"
 #include "utils/memutils.h"
@@ -100,6 +101,40 @@ MemoryContextRegisterResetCallback(MemoryContext cxt, MemoryContextCallback *cal
 {
 	callback->next = cxt->reset_cbs;
 	cxt->reset_cbs = callback;
+}
+
+/*
+ * The hash of memory in use by context: there is one context here, so one entry
+ * behind its key is the whole table.
+ */
+struct HTAB
+{
+	bool		used;
+	union
+	{
+		MemoryContext key;
+		char		entry[64];
+	}			slot;
+};
+
+HTAB *
+hash_create(const char *name, long nelem, const HASHCTL *info, int flags)
+{
+	static HTAB table;
+
+	Assert(info->entrysize <= sizeof(table.slot.entry));
+	return &table;
+}
+
+void *
+hash_search(HTAB *table, const void *key, HASHACTION action, bool *found)
+{
+	if (!table->used && action != HASH_ENTER)
+		return NULL;
+	if (!table->used)
+		table->slot.key = *(MemoryContext const *) key;
+	table->used = action != HASH_REMOVE;
+	return &table->slot;
 }
 
 /* A new piece of the size given: nobody here grows what he did not just make. */

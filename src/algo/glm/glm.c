@@ -776,11 +776,11 @@ glm_finish(const MlProblem *problem, double *state, MlResult *result)
 	fit.descent.l2 = fit.params->l2 > 0 ? fit.l2 : NULL;
 	fit.descent.unit = fit.unit;
 	fit.descent.fixed = fit.fixed;
-	fit.descent.gradient_tol = fit.params->tol * gradient_scale(&fit);
+	fit.descent.gradient_tol = ml_newton_tol(problem, fit.params->tol) * gradient_scale(&fit);
 	fit.descent.step_tol = problem->draft ? HUGE_VAL : canonical ? NEWTON_STEP_TOL : SCORING_STEP_TOL;
 	fit.descent.size = fit.link == ML_LINK_IDENTITY || fit.link == ML_LINK_INVERSE || fit.link == ML_LINK_SQRT ? 0 : 1;
 	fit.descent.pass = problem->pass;
-	fit.descent.confirm = fit.params->l2 == 0 && state[SUM_ROWS] <= ML_CONFIRM_ROWS;
+	fit.descent.confirm = !problem->draft && fit.params->l2 == 0 && state[SUM_ROWS] <= ML_CONFIRM_ROWS;
 	fit.descent.max_iter = fit.params->max_iter;
 	verdict = ml_newton_advance(&fit.descent, fit.carry, fit.carry);
 	fit.carry[STARTED] = 1;

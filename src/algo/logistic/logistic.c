@@ -850,11 +850,11 @@ logistic_finish(const MlProblem *problem, double *state, MlResult *result)
 	fit.descent.hessian = (double *) assemble(&fit, gradient);
 	fit.descent.gradient = gradient;
 	fit.descent.fixed = fit.fixed;
-	fit.descent.gradient_tol = params->tol * state[SUM_WEIGHT];
+	fit.descent.gradient_tol = ml_newton_tol(problem, params->tol) * state[SUM_WEIGHT];
 	fit.descent.step_tol = problem->draft ? HUGE_VAL : STEP_TOL;
 	fit.descent.size = 1;
 	fit.descent.pass = problem->pass;
-	fit.descent.confirm = !fit.penalized && state[SUM_ROWS] <= ML_CONFIRM_ROWS;
+	fit.descent.confirm = !problem->draft && !fit.penalized && state[SUM_ROWS] <= ML_CONFIRM_ROWS;
 	fit.descent.max_iter = l->newton ? params->max_iter : params->max_iter * FIRST_ORDER_PASSES;
 	if (l->newton)
 		verdict = ml_newton_advance(&fit.descent, old, fit.carry);
