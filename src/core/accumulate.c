@@ -27,6 +27,7 @@ typedef struct CallSite
 	MlSpec	   *spec;
 	MlConverter *converters;	/* one per cell of a row */
 	bool	   *plain;			/* the argument is float8 */
+	bool		all_plain;
 	MlColumn   *columns;
 	double	   *cells;			/* as ml_state_add wants them: target behind the features */
 	int		   *place;			/* cell of each value given */
@@ -78,6 +79,7 @@ open_site(FunctionCallInfo fcinfo, const MlState *state)
 	site->columns = palloc0(k * sizeof(MlColumn));
 	site->converters = palloc0(k * sizeof(MlConverter));
 	site->plain = palloc0(k * sizeof(bool));
+	site->all_plain = true;
 	site->cells = palloc0(k * sizeof(double));
 	site->place = palloc0(k * sizeof(int));
 	site->array = site->nargs == 1 && k > 1 && argument_type(fcinfo, first) == FLOAT8ARRAYOID;
@@ -105,6 +107,7 @@ open_site(FunctionCallInfo fcinfo, const MlState *state)
 
 		ml_converter_init(&site->converters[i], &site->columns[site->place[i]], type, false);
 		site->plain[i] = type == FLOAT8OID;
+		site->all_plain &= site->plain[i];
 	}
 	fcinfo->flinfo->fn_extra = site;
 	MemoryContextSwitchTo(old);
@@ -146,6 +149,38 @@ check_cells(const CallSite *site, const bool *isnull)
 		if (!isfinite(site->cells[i]) && !(isnull && isnull[i]) &&
 			!(isnull == NULL && isnan(site->cells[i])))
 			ml_reject_value(site->columns[i].name, site->cells[i]);
+}
+
+/* A row given as single values; says whether all are there and finite. */
+static bool
+cells_from_values(CallSite *site, const NullableDatum *args, int k)
+{
+	bool		isnull[FUNC_MAX_ARGS];
+	double	   *restrict cells = site->cells;
+	const int  *restrict place = site->place;
+	bool		any = !site->all_plain;
+
+	for (int i = 0; i < k && site->all_plain; i++)
+	{
+		any |= args[i].isnull;
+		cells[place[i]] = DatumGetFloat8(args[i].value);
+	}
+	if (!any && ml_cells_finite(cells, k))
+		return true;
+	for (int i = 0; i < k; i++)
+	{
+		isnull[place[i]] = args[i].isnull;
+		if (args[i].isnull)
+			cells[place[i]] = NAN;
+		else if (site->plain[i])
+			cells[place[i]] = DatumGetFloat8(args[i].value);
+		else
+			ml_convert(&site->converters[i], args[i].value, false, &cells[place[i]]);
+	}
+	if (ml_cells_finite(cells, k))
+		return true;
+	check_cells(site, isnull);
+	return false;
 }
 
 /*
@@ -203,25 +238,9 @@ ML_FUNCTION(ml_sql_accumulate)
 	}
 	else
 	{
-		bool		isnull[FUNC_MAX_ARGS];
-
 		if (site->nargs != k)
 			wrong_count(site->spec, site->nargs);
-		for (int i = 0; i < k; i++)
-		{
-			double	   *cell = &site->cells[site->place[i]];
-
-			isnull[site->place[i]] = PG_ARGISNULL(first + i);
-			if (PG_ARGISNULL(first + i))
-				*cell = NAN;
-			else if (site->plain[i])
-				*cell = PG_GETARG_FLOAT8(first + i);
-			else
-				ml_convert(&site->converters[i], PG_GETARG_DATUM(first + i), false, cell);
-		}
-		finite = ml_cells_finite(site->cells, k);
-		if (!finite)
-			check_cells(site, isnull);
+		finite = cells_from_values(site, &fcinfo->args[first], k);
 	}
 	if ((state->flags & ML_STATE_WEIGHT) && site->cells[site->spec->schema->ncells + 1] < 0)
 		ereport(ERROR,
