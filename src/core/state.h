@@ -40,7 +40,7 @@ typedef struct MlState
 	uint32		part_doubles;	/* the algorithm's state */
 	uint32		ncarry;
 	uint32		pass;
-	uint32		unused;
+	uint32		unused;			/* zero; keeps what follows on 8 bytes */
 	int64		rows_read;		/* what every row touches ends here: 64 bytes */
 	int64		rows_no_target;	/* target NULL, or weight NULL or zero */
 	int64		rows_missing;	/* a feature NULL: not accumulated */

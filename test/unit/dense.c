@@ -1,6 +1,6 @@
 /*
  * dense.c - the dense kernels at sizes below and above the width from which they work in blocks, against
- * plain loops in long double.
+ * plain loops over doubles.
  */
 #include "host.h"
 
