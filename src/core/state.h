@@ -14,6 +14,7 @@
 #define ML_STATE_POSITION	0x02	/* rows come with ctid (and tableoid), for splits */
 #define ML_STATE_WEIGHT		0x04
 #define ML_STATE_OFFSET		0x08
+#define ML_STATE_STORED		0x10	/* rows are taken as their table stores them: see ml_accumulate_call */
 
 /* Each part's share: counts, moments of the target, then the algorithm's doubles. */
 typedef struct MlPart
@@ -129,6 +130,12 @@ ml_split_uniform(uint64 position, uint64 seed)
 
 /* Raises 22003 for a value that is not finite. */
 extern void ml_reject_value(const char *column, double value) ML_NORETURN;
+
+/*
+ * Appends the call of ml_accumulate for columns of a table s, for the query that
+ * ml_stream_parallel runs; with `stored` the state given must have ML_STATE_STORED.
+ */
+extern void ml_accumulate_call(StringInfo sql, const int *columns, int n, const char *position, bool stored);
 
 extern MlState *ml_state_detoast(Datum value);	/* aligned and checked at input */
 

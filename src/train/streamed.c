@@ -181,43 +181,62 @@ pump_serial(MlTraining *t, MlSpec *spec, MlState *empty)
 	return pump.state;
 }
 
+/*
+ * A parallel scan into a state, if the planner likes it; otherwise NULL.  With
+ * `stored` only if it reads the rows of a table as they are stored.
+ */
+static MlState *
+scan_parallel(MlTraining *t, MlState *empty, const int *columns, int n, bool stored)
+{
+	const char *position = !t->source->position ? NULL
+		: t->source->parted ? "s.ctid, s.tableoid" : "s.ctid, 0::pg_catalog.oid";
+	MlState    *state = empty;
+	StringInfoData sql;
+	Datum		result;
+	bool		isnull;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT ");
+	ml_accumulate_call(&sql, columns, n, position, stored);
+	appendStringInfo(&sql, " FROM %s", t->source->from);
+	if (stored)
+		empty->flags |= ML_STATE_STORED;
+	if (!ml_stream_parallel(t->source, sql.data, stored, ml_state_type(), PointerGetDatum(empty), &result, &isnull))
+		state = NULL;
+	else if (!isnull)
+		state = (MlState *) DatumGetPointer(result);
+	empty->flags &= ~ML_STATE_STORED;
+	if (state != NULL)
+		state->flags &= ~ML_STATE_STORED;
+	return state;
+}
+
 /* One scan into a state; parallel if the planner likes it and rows are parted by position, if at all. */
 static MlState *
 scan(MlTraining *t, MlSpec *spec)
 {
-	MlState    *state = ml_spec_state(spec);
+	MlState    *empty = ml_spec_state(spec);
+	MlState    *state = NULL;
 	int			extra = t->source->position ? 2 : 0;
 	int		   *columns = palloc((t->schema->ncolumns + 3) * sizeof(int));
 	int			n = row_columns(t, columns);
-	Datum		result;
-	bool		isnull;
 
-	spec->hash = state->spec_hash;
-	spec->size = state->spec_size;
-	spec->part_doubles = state->part_doubles;
+	spec->hash = empty->spec_hash;
+	spec->size = empty->spec_size;
+	spec->part_doubles = empty->part_doubles;
 	t->rows_read = 0;
 	if ((t->source->position || spec->nparts - 1 + (spec->holdout > 0) == 1) &&
 		n + extra + 1 <= FUNC_MAX_ARGS)
 	{
-		StringInfoData sql;
-		const char *schema = quote_identifier(get_namespace_name(ml_extension_schema()));
-
-		initStringInfo(&sql);
-		appendStringInfo(&sql, "SELECT %s.ml_accumulate($1", schema);
-		if (t->source->position)
-			appendStringInfo(&sql, ", s.ctid, %s", t->source->parted ? "s.tableoid" : "0::pg_catalog.oid");
-		appendStringInfoString(&sql, ", ");
-		ml_source_targets(&sql, columns, n);
-		appendStringInfo(&sql, ") FROM %s", t->source->from);
-		if (ml_stream_parallel(sql.data, ml_state_type(), PointerGetDatum(state), &result, &isnull))
-		{
-			if (!isnull)
-				state = (MlState *) DatumGetPointer(result);
-			t->rows_read = state->rows_read;
-			return state;
-		}
+		if (t->source->position && !t->source->parted)
+			state = scan_parallel(t, empty, columns, n, true);
+		if (state == NULL)
+			state = scan_parallel(t, empty, columns, n, false);
 	}
-	return pump_serial(t, spec, state);
+	if (state == NULL)
+		return pump_serial(t, spec, empty);
+	t->rows_read = state->rows_read;
+	return state;
 }
 
 /* Adds up parts into one algorithm state; `first` is the first part taken. */
