@@ -41,7 +41,7 @@ typedef struct MlState
 	uint32		part_doubles;	/* the algorithm's state */
 	uint32		ncarry;
 	uint32		pass;
-	uint32		unused;			/* zero; keeps what follows on 8 bytes */
+	uint32		level;			/* of the summaries' quantiles: see ml_summary_level */
 	int64		rows_read;		/* what every row touches ends here: 64 bytes */
 	int64		rows_no_target;	/* target NULL, or weight NULL or zero */
 	int64		rows_missing;	/* a feature NULL: not accumulated */
@@ -71,6 +71,7 @@ typedef struct MlSpec
 	uint32		nparts;
 	double		holdout;
 	uint64		seed;
+	int			level;			/* of the summaries, in a new state */
 	uint64		hash;			/* of the state it was read from, ... */
 	uint32		size;			/* ... its specification's bytes, ... */
 	uint64		part_doubles;	/* ... and its algorithm's state */

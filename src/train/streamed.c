@@ -80,6 +80,7 @@ stream_spec(MlTraining *t, int folds, double holdout)
 	spec->nparts = folds + 1;
 	spec->holdout = holdout;
 	spec->seed = t->request.seed;
+	spec->level = ml_summary_level(t->source->rows_estimate);
 	spec->problem.task = t->task;
 	spec->problem.p = t->schema->ncells;
 	spec->problem.names = names;
@@ -321,18 +322,35 @@ plain_encoder(MlTraining *t, MlState *state)
 	return ml_encoder_plain(t->schema, t->core.impute, fill);
 }
 
-/* Rows into the state, or false: this data needs the collected way. */
-bool
-ml_stream_scan(MlTraining *t, MlStreamed *s, int folds, double holdout)
+/* Rows into the state; says how many were used. */
+static int64
+scan_parts(MlTraining *t, MlStreamed *s)
 {
 	int64		used = 0;
 
-	s->spec = stream_spec(t, folds, holdout);
-	ml_progress_phase(ML_PHASE_READ);
 	s->state = scan(t, s->spec);
 	ml_state_flush(s->spec, s->state);
 	for (int i = 0; i < s->state->nparts; i++)
 		used += (int64) ml_state_part(s->state, i)->n;
+	return used;
+}
+
+/* Rows into the state, or false: this data needs the collected way. */
+bool
+ml_stream_scan(MlTraining *t, MlStreamed *s, int folds, double holdout)
+{
+	int64		used;
+
+	s->spec = stream_spec(t, folds, holdout);
+	ml_progress_phase(ML_PHASE_READ);
+	used = scan_parts(t, s);
+	if (!ml_level_suffices(s->spec->level, used) && s->state->rows_missing == 0 && used >= STREAM_ROWS / 10)
+	{
+		/* So few of the rows expected came that quantiles are too coarse. */
+		s->spec->level = 0;
+		pfree(s->state);
+		used = scan_parts(t, s);
+	}
 	if (s->state->rows_missing > 0 || used < STREAM_ROWS / 10)
 		return false;
 	for (int i = 0; i < t->schema->ncolumns; i++)
