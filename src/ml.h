@@ -6,10 +6,12 @@
  * passes, measures, stores and scores.  The same code runs in a backend, in a
  * parallel worker and in the fuzz harness, so nothing here needs postgres.h.
  *
- * Training is a sequence of passes over the rows.  In each pass the core calls
- * init once, accumulate for every tile, combine for the states of parallel
- * workers, days or folds, and then finish, which either ends the training or
- * asks for another pass and hands its `carry` (current coefficients, say) over.
+ * Training has one of two shapes.  *Accumulate* is a sequence of passes over the
+ * rows: in each the core calls init once, accumulate for every tile, combine for
+ * the states of parallel workers, days or folds, and then finish, which either
+ * ends the training or asks for another pass and hands its `carry` (current
+ * coefficients, say) over.  *Fit* is one call that reads the rows itself, as
+ * often as it likes, for algorithms that keep them in a form of their own.
  */
 #ifndef ML_H
 #define ML_H
@@ -32,6 +34,7 @@
 
 #define ML_REGRESSION		(1u << 0)
 #define ML_CLASSIFICATION	(1u << 1)
+#define ML_ANOMALY			(1u << 2)	/* no target: a score, the higher the stranger */
 
 #define ML_SINGLE_PASS		(1u << 0)	/* one pass is the usual case: rows are streamed, not collected */
 #define ML_STANDARDIZED		(1u << 1)	/* tiles arrive as (x - center) / scale */
@@ -39,10 +42,11 @@
 #define ML_WARM_START		(1u << 3)	/* the carry of a fit on a sample starts the full fit */
 #define ML_REFERENCE_LEVEL	(1u << 4)	/* one-hot drops the first level unless a penalty is set */
 #define ML_NO_FEATURES		(1u << 5)	/* trains on the target alone */
+#define ML_NATIVE			(1u << 6)	/* tiles hold numbers as they are, NaN where missing, and categories as level numbers */
 
 /* ---- rows ---- */
 
-/* A block of encoded rows, row-major; never NaN or infinite. */
+/* A block of encoded rows, row-major; never infinite, and NaN only with ML_NATIVE. */
 typedef struct MlTile
 {
 	int			n;				/* rows, 1..ML_TILE_ROWS */
@@ -50,6 +54,8 @@ typedef struct MlTile
 	const double *y;			/* n: target value, or class number 0..classes-1 */
 	const double *w;			/* n: weights > 0, or NULL: all one */
 	const double *offset;		/* n: known part of the linear predictor, or NULL: zero */
+	const double *u;			/* n: in [0, 1), the same for a row in every pass and order of rows */
+	const double *group;		/* n: rows with the same number belong together; NULL without such a column */
 } MlTile;
 
 /* What is to be learned; the same for every tile, state and pass of a training. */
@@ -63,6 +69,12 @@ typedef struct MlProblem
 	const double *scale;		/* p: with ML_STANDARDIZED, what was divided by; else NULL */
 	const bool *scaled;			/* p: a penalty counts this column in units of its standard deviation;
 								 * otherwise in the units of the encoded value */
+	const int  *levels;			/* p: with ML_NATIVE, 0 for a number, else the categories: x is 0..levels-1; else NULL */
+	const signed char *monotone;	/* p: from a parameter of type ML_PARAM_SIGNS, or NULL */
+	int			nsets;			/* from a parameter of type ML_PARAM_SETS, or 0 */
+	const bool *sets;			/* nsets x p: columns that may appear together */
+	uint64_t	seed;
+	const void *start;			/* with fit: a loaded model of the same algorithm and columns to go on from, or NULL */
 	const void *params;			/* the algorithm's parameter struct */
 	int			pass;			/* 0, 1, ... */
 	const double *carry;		/* what finish handed over, or NULL in pass 0 */
@@ -80,7 +92,9 @@ typedef enum MlParamType
 	ML_PARAM_REAL,				/* double */
 	ML_PARAM_PENALTY,			/* double; NaN means "cv": choose by cross-validation */
 	ML_PARAM_ENUM,				/* int: index into choices */
-	ML_PARAM_COLUMN				/* char *: name of a column of the source that plays a role; NULL: none */
+	ML_PARAM_COLUMN,			/* char *: name of a column of the source that plays a role; NULL: none */
+	ML_PARAM_SIGNS,				/* char *: {"column": -1 | 0 | 1, ...}; MlProblem.monotone; NULL: none */
+	ML_PARAM_SETS				/* char *: [["column", ...], ...]; MlProblem.sets; NULL: none */
 } MlParamType;
 
 typedef struct MlParam
@@ -129,6 +143,7 @@ typedef struct MlCoefficient
 typedef struct MlWriter MlWriter;
 typedef struct MlReader MlReader;
 typedef struct MlRows MlRows;
+typedef struct MlData MlData;
 
 typedef struct MlAlgorithm
 {
@@ -143,7 +158,13 @@ typedef struct MlAlgorithm
 	/* Complains (ml_fail) about parameters that do not go together; may be NULL. */
 	void		(*check) (const void *params, uint32_t task);
 
-	/* Training.  A state is a flat array of doubles, zeroed before init. */
+	/*
+	 * Training by fit; NULL: by accumulate.  Reads `data` from the start, as
+	 * often as it likes, and sets result (ML_DONE).
+	 */
+	void		(*fit) (const MlProblem *problem, MlData *data, MlResult *result);
+
+	/* Training by accumulate.  A state is a flat array of doubles, zeroed before init. */
 	size_t		(*state_size) (const MlProblem *problem);	/* in doubles */
 	void		(*init) (const MlProblem *problem, double *state);	/* may be NULL */
 	void		(*accumulate) (const MlProblem *problem, double *state, const MlTile *tile);
@@ -196,6 +217,27 @@ typedef struct MlAlgorithm
 
 /* Allocates count * size zeroed bytes against the memory budget; freed with the training. */
 extern void *ml_alloc(size_t count, size_t size);
+
+/* Gives memory of ml_alloc back before the training ends. */
+extern void ml_free(void *pointer);
+
+/* Bytes that ml_alloc would still give; to be asked before a choice between memory and file. */
+extern size_t ml_memory_left(void);
+
+/* The rows of a fit: rewind, then tiles until false; a tile is valid until the next. */
+extern uint64_t ml_data_rows(const MlData *data);
+extern void ml_data_rewind(MlData *data);
+extern bool ml_data_next(MlData *data, MlTile *tile);
+
+/* A temporary file of any size, gone with the training; ends the training when a limit or the disk says no. */
+typedef struct MlFile MlFile;
+extern MlFile *ml_file_create(void);
+extern void ml_file_write(MlFile *file, uint64_t at, const void *bytes, size_t size);
+extern void ml_file_read(MlFile *file, uint64_t at, void *bytes, size_t size);
+extern void ml_file_close(MlFile *file);
+
+/* For ml.progress; lets interrupts through. */
+extern void ml_report_iteration(int iteration, double objective);
 
 /* A message for ml_train's warnings column, and a WARNING to the client. */
 extern void ml_warn(const char *format,...) ML_PRINTF(1, 2);
