@@ -45,6 +45,10 @@ ml_param_type_name(MlParamType type)
 			return "choice";
 		case ML_PARAM_COLUMN:
 			return "column";
+		case ML_PARAM_SIGNS:
+			return "signs";
+		case ML_PARAM_SETS:
+			return "sets";
 	}
 	elog(ERROR, "unknown parameter type %d", (int) type);
 }
@@ -139,6 +143,8 @@ set_default(const MlParam *param, void *out)
 				return psprintf("default of parameter \"%s\" is not a choice", param->name);
 			return NULL;
 		case ML_PARAM_COLUMN:
+		case ML_PARAM_SIGNS:
+		case ML_PARAM_SETS:
 			FIELD(char *, out, param) = pstrdup(def);
 			return NULL;
 		case ML_PARAM_PENALTY:
@@ -398,6 +404,8 @@ parse_value(const MlParam *param, JsonbValue *value, void *out)
 			FIELD(int, out, param) = choice_find(param, word);
 			break;
 		case ML_PARAM_COLUMN:
+		case ML_PARAM_SIGNS:
+		case ML_PARAM_SETS:
 			if (word == NULL || word[0] == '\0')
 				fail_type(param, value);
 			FIELD(char *, out, param) = word;
@@ -507,6 +515,8 @@ field_value(const MlParam *param, const void *in, JsonbValue *value)
 			string_value(param->choices[CONST_FIELD(int, in, param)], value);
 			break;
 		case ML_PARAM_COLUMN:
+		case ML_PARAM_SIGNS:
+		case ML_PARAM_SETS:
 			text = CONST_FIELD(char *, in, param);
 			if (text != NULL)
 				string_value(text, value);

@@ -76,6 +76,8 @@ field_size(MlParamType type)
 		case ML_PARAM_PENALTY:
 			return sizeof(double);
 		case ML_PARAM_COLUMN:
+		case ML_PARAM_SIGNS:
+		case ML_PARAM_SETS:
 			return sizeof(char *);
 	}
 	return SIZE_MAX;			/* an unknown type fits nowhere */

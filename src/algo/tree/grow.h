@@ -5,7 +5,7 @@
 #ifndef ML_TREE_GROW_H
 #define ML_TREE_GROW_H
 
-#include "algo/tree/matrix.h"
+#include "matrix.h"
 
 typedef enum MlCriterion
 {
