@@ -7,6 +7,8 @@
 
 #include "core/cache.h"
 #include "core/registry.h"
+#include "num/threads.h"
+#include "utils/guc.h"
 
 PG_MODULE_MAGIC;
 
@@ -35,6 +37,10 @@ void
 _PG_init(void)
 {
 	stop_blas_threads();
+	DefineCustomIntVariable("ml.threads",
+							"Sets the number of threads that a training may use inside its backend.",
+							"The model does not depend on it.",
+							&ml_threads, 1, 1, ML_MAX_THREADS, PGC_USERSET, 0, NULL, NULL, NULL);
 	ml_registry_check();
 	ml_cache_init();
 }

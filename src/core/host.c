@@ -2,7 +2,8 @@
  * host.c - what the core does for algorithms (the end of ml.h) in a backend.
  *
  * Memory: ml_alloc takes from CurrentMemoryContext and counts, for each context,
- * what it has given out there; the count goes when the context is reset.  The
+ * what it has given out there; ml_free takes it off, and the count goes when the
+ * context is reset.  The
  * limit holds for one context, so that unpacked models in the cache take
  * nothing away from a training.
  *
@@ -17,6 +18,7 @@
 #include <math.h>
 
 #include "access/xact.h"
+#include "core/progress.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -48,17 +50,17 @@ charge_forget(void *cxt)
 	hash_search(charges, &key, HASH_REMOVE, NULL);
 }
 
-/* The charge of the current context, or NULL. */
+/* The charge of a context, or NULL. */
 static Charge *
-charge_find(void)
+charge_find(MemoryContext cxt)
 {
-	return charges ? hash_search(charges, &CurrentMemoryContext, HASH_FIND, NULL) : NULL;
+	return charges ? hash_search(charges, &cxt, HASH_FIND, NULL) : NULL;
 }
 
 static void
 charge_add(Size bytes)
 {
-	Charge	   *charge = charge_find();
+	Charge	   *charge = charge_find(CurrentMemoryContext);
 
 	if (charge == NULL)
 	{
@@ -88,7 +90,7 @@ ml_budget_bytes(void)
 void
 ml_budget_check(Size bytes, const char *what)
 {
-	Charge	   *charge = charge_find();
+	Charge	   *charge = charge_find(CurrentMemoryContext);
 	Size		used = charge ? charge->bytes : 0;
 	Size		budget = ml_budget_bytes();
 
@@ -105,6 +107,7 @@ void *
 ml_alloc(size_t count, size_t size)
 {
 	Size		bytes;
+	void	   *memory;
 
 	if (size != 0 && count > MaxAllocHugeSize / size)
 		ereport(ERROR,
@@ -113,8 +116,29 @@ ml_alloc(size_t count, size_t size)
 				 errdetail("%zu items of %zu bytes were asked for.", count, size)));
 	bytes = count * size;
 	ml_budget_check(bytes, "training");
-	charge_add(bytes);
-	return ml_alloc_zeroed(bytes);
+	memory = ml_alloc_zeroed(bytes);
+	charge_add(GetMemoryChunkSpace(memory));	/* what ml_free can find out, too */
+	return memory;
+}
+
+void
+ml_free(void *pointer)
+{
+	Charge	   *charge = charge_find(GetMemoryChunkContext(pointer));
+
+	if (charge)
+		charge->bytes -= Min(charge->bytes, GetMemoryChunkSpace(pointer));
+	pfree(pointer);
+}
+
+size_t
+ml_memory_left(void)
+{
+	Charge	   *charge = charge_find(CurrentMemoryContext);
+	Size		used = charge ? charge->bytes : 0;
+	Size		budget = ml_budget_bytes();
+
+	return used < budget ? budget - used : 0;
 }
 
 /* What a cancel waits for: the first touch of 4 MB takes two milliseconds. */
@@ -316,6 +340,34 @@ void
 ml_check_interrupts(void)
 {
 	CHECK_FOR_INTERRUPTS();
+}
+
+void
+ml_report_iteration(int iteration, double objective)
+{
+	ml_progress_iteration(iteration, objective);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/* ---- rows of a fit ---- */
+
+uint64_t
+ml_data_rows(const MlData *data)
+{
+	return data->rows;
+}
+
+void
+ml_data_rewind(MlData *data)
+{
+	data->rewind(data);
+}
+
+bool
+ml_data_next(MlData *data, MlTile *tile)
+{
+	CHECK_FOR_INTERRUPTS();
+	return data->next(data, tile);
 }
 
 /* ---- writing bytes ---- */

@@ -8,6 +8,8 @@
 #ifndef ML_THREADS_H
 #define ML_THREADS_H
 
+#define ML_MAX_THREADS 64
+
 extern int	ml_threads;			/* the setting ml.threads; 1 unless the caller wants more */
 
 /* Calls kernel(arg, i) for i in 0..n-1, shared among ml_threads threads (the caller is one); returns when all are done. */
