@@ -419,7 +419,6 @@ read_lightgbm(const char *bytes, size_t size, MlForeign *out)
 		ml_malformed("the model has no header");
 	objective = read_header(s, &h, out);
 	ml_foreign_begin(&f, out->p, out->classes, h.link, objective);
-	f.trees->average = h.average;
 	/* the leaves' values hold the learning rate and the average of the target already */
 	while (read_section(&text, s) && find(s, "Tree") >= 0)
 	{
@@ -428,6 +427,8 @@ read_lightgbm(const char *bytes, size_t size, MlForeign *out)
 	}
 	if (n % h.per_round != 0)
 		ml_malformed("%d trees are not a whole number of rounds of %d", n, h.per_round);
+	for (uint32_t i = 0; h.average && i < f.trees->nleaves; i++)
+		f.trees->value[i] /= n / h.per_round;
 	out->model = ml_foreign_end(&f);
 	out->levels = f.trees->levels;
 }
