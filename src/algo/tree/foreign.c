@@ -1,217 +1,152 @@
 /*
- * foreign.c - a flat model from the trees of another library.
+ * foreign.c - a model from the trees of another library.
  *
  * Nodes are renumbered breadth first, so that the children of a node lie next to
- * each other and behind it; what cannot be reached from the root is left out.
- * Arrays grow by doubling within the budget.
+ * each other; what cannot be reached from the root is left out.
  */
 #include "foreign.h"
 
 #include <math.h>
 #include <string.h>
 
+#include "grow.h"
+
 #define MAX_CATEGORY (1 << 24)
-#define MAX_NODES (1u << 30)
-
-static void *
-grow(void *old, size_t n, size_t room, size_t size)
-{
-	void	   *new = ml_alloc(room, size);
-
-	if (n > 0)
-		memcpy(new, old, n * size);
-	if (old)
-		ml_free(old);
-	return new;
-}
-
-void
-ml_foreign_begin(MlForeignTrees *f, int p, int classes, MlTreeLink link, const char *objective)
-{
-	MlTrees    *t = ml_alloc(1, sizeof(MlTrees));
-	size_t		length = strlen(objective);
-
-	memset(f, 0, sizeof(*f));
-	f->trees = t;
-	t->p = p;
-	t->classes = classes;
-	t->outputs = classes > 2 ? classes : 1;
-	t->width = 1;
-	t->link = link;
-	t->base = ml_alloc(t->outputs, sizeof(double));
-	t->levels = ml_alloc(p > 0 ? p : 1, sizeof(int));
-	t->objective = ml_alloc(length + 1, 1);
-	memcpy(t->objective, objective, length);
-}
 
 static void
-make_room(MlForeignTrees *f, int nodes)
+check_node(const MlForeignTree *tree, int number, const MlForeignNode *node, int p)
 {
-	MlTrees    *t = f->trees;
-
-	if (t->ntrees == f->tree_room)
+	if (node->left < 0)
 	{
-		int			room = f->tree_room > 0 ? 2 * f->tree_room : 64;
-
-		t->root = grow(t->root, t->ntrees, room, sizeof(*t->root));
-		t->depth = grow(t->depth, t->ntrees, room, sizeof(*t->depth));
-		t->output = grow(t->output, t->ntrees, room, sizeof(*t->output));
-		f->tree_room = room;
+		if (!isfinite(node->value))
+			ml_malformed("tree %d has a leaf of value %g", number, node->value);
+		return;
 	}
-	if ((uint64_t) t->nnodes + nodes > MAX_NODES)
-		ml_unsupported("a model of more than %u nodes", MAX_NODES);
-	if (t->nnodes + (size_t) nodes > f->node_room)
-	{
-		size_t		room = 2 * f->node_room;
-
-		while (room < t->nnodes + (size_t) nodes)
-			room = room > 0 ? 2 * room : 1024;
-		t->node = grow(t->node, t->nnodes, room, sizeof(*t->node));
-		t->leaf = grow(t->leaf, t->nnodes, room, sizeof(*t->leaf));
-		t->cover = grow(t->cover, t->nnodes, room, sizeof(*t->cover));
-		t->gain = grow(t->gain, t->nnodes, room, sizeof(*t->gain));
-		f->node_room = room;
-	}
-	if (t->nleaves + (size_t) nodes > f->leaf_room)
-	{
-		size_t		room = 2 * f->leaf_room;
-
-		while (room < t->nleaves + (size_t) nodes)
-			room = room > 0 ? 2 * room : 1024;
-		t->value = grow(t->value, t->nleaves, room, sizeof(*t->value));
-		f->leaf_room = room;
-	}
+	if (node->left >= tree->n || node->right < 0 || node->right >= tree->n)
+		ml_malformed("tree %d has a node with children %d and %d of %d", number, node->left, node->right, tree->n);
+	if (node->feature < 0 || node->feature >= p)
+		ml_malformed("tree %d splits by feature %d of %d", number, node->feature, p);
+	if (!node->category && !isfinite(node->threshold))
+		ml_malformed("tree %d splits at %g", number, node->threshold);
+	for (size_t i = 0; i < node->nlisted; i++)
+		if (!(node->listed[i] >= 0 && node->listed[i] < MAX_CATEGORY) || node->listed[i] != floor(node->listed[i]))
+			ml_malformed("category %g of feature %d is not a whole number below %d",
+						 node->listed[i], node->feature, MAX_CATEGORY);
 }
 
-/* Appends the bits of a category split: set ones go left. */
-static uint32_t
-add_set(MlForeignTrees *f, const MlForeignNode *from)
+/* The bits of a category split: set ones go left. */
+static uint32_t *
+make_set(const MlForeignNode *from, int levels)
 {
-	MlTrees    *t = f->trees;
-	int			top = -1;
-	size_t		words;
-	uint32_t   *bits;
-	uint32_t	at = t->nsets;
+	size_t		words = ((size_t) levels + 31) / 32;
+	uint32_t   *bits = ml_alloc(words, sizeof(uint32_t));
 
-	for (size_t i = 0; i < from->nlisted; i++)
-	{
-		double		c = from->listed[i];
-
-		if (!(c >= 0 && c < MAX_CATEGORY) || c != floor(c))
-			ml_malformed("category %g of feature %d is not a whole number below %d", c, from->feature, MAX_CATEGORY);
-		if (c > top)
-			top = (int) c;
-	}
-	words = top / 32 + 1;
-	if (t->nsets + words + 1 > f->set_room)
-	{
-		size_t		room = 2 * (t->nsets + words + 1);
-
-		if (room > MAX_NODES)
-			ml_unsupported("category splits of more than %u bits", MAX_NODES);
-		t->sets = grow(t->sets, t->nsets, room, sizeof(*t->sets));
-		f->set_room = room;
-	}
-	t->sets[at] = (uint32_t) words;
-	bits = t->sets + at + 1;
-	memset(bits, from->others_left ? 0xff : 0, words * sizeof(*bits));
+	if (from->others_left)
+		memset(bits, 0xff, words * sizeof(uint32_t));
 	for (size_t i = 0; i < from->nlisted; i++)
 	{
 		int			c = (int) from->listed[i];
 
-		if (from->others_left)
-			bits[c / 32] &= ~(1u << (c % 32));
-		else
-			bits[c / 32] |= 1u << (c % 32);
+		bits[c / 32] ^= 1u << (c % 32);
 	}
-	t->nsets += words + 1;
-	if (t->levels[from->feature] < top + 1)
-		t->levels[from->feature] = top + 1;
-	return at;
+	return bits;
 }
 
-static void
-put_leaf(MlTrees *t, uint32_t at, const MlForeignNode *from)
+/* Number and value of each node in *value; the tree is made of grown nodes, as if it were ours. */
+static MlTree *
+convert(const MlForeignTree *from, int number, const int *levels, double *value)
 {
-	if (!isfinite(from->value))
-		ml_malformed("tree %d has a leaf of value %g", t->ntrees, from->value);
-	t->node[at].threshold = NAN;
-	t->node[at].left = at;
-	t->node[at].feature = ML_NODE_LEAF;
-	t->leaf[at] = t->nleaves;
-	t->value[t->nleaves++] = from->value;
-}
+	MlTree	   *tree = ml_alloc(1, sizeof(MlTree));
+	int		   *queue = ml_alloc(from->n, sizeof(int));
 
-static void
-put_split(MlForeignTrees *f, uint32_t at, uint32_t left, const MlForeignNode *from)
-{
-	MlTrees    *t = f->trees;
-
-	if (from->feature < 0 || from->feature >= t->p)
-		ml_malformed("tree %d splits by feature %d of %d", t->ntrees, from->feature, t->p);
-	if (!from->category && !isfinite(from->threshold))
-		ml_malformed("tree %d splits at %g", t->ntrees, from->threshold);
-	t->node[at].left = left;
-	t->node[at].feature = (uint32_t) from->feature | (from->missing_left ? 0 : ML_NODE_MISSING_RIGHT);
-	if (from->category)
+	tree->node = ml_alloc(from->n, sizeof(MlGrown));
+	tree->n = 1;
+	for (int i = 0; i < tree->n; i++)
 	{
-		t->node[at].feature |= ML_NODE_CATEGORY | (from->others_left ? ML_NODE_OTHERS_LEFT : 0);
-		t->leaf[at] = add_set(f, from);
-	}
-	else
-		t->node[at].threshold = from->threshold;
-}
+		const MlForeignNode *node = &from->node[queue[i]];
+		MlGrown    *to = &tree->node[i];
 
-void
-ml_foreign_add(MlForeignTrees *f, const MlForeignNode *node, int n, int output)
-{
-	MlTrees    *t = f->trees;
-	int		   *queue = ml_alloc(n, sizeof(int));
-	int		   *depth = ml_alloc(n, sizeof(int));
-	uint32_t	first;
-	int			known = 1;
-
-	ml_check_interrupts();
-	make_room(f, n);
-	first = t->nnodes;
-	t->root[t->ntrees] = first;
-	t->output[t->ntrees] = output;
-	t->depth[t->ntrees] = 0;
-	for (int i = 0; i < known; i++)
-	{
-		const MlForeignNode *from = &node[queue[i]];
-		uint32_t	at = first + i;
-
-		t->cover[at] = from->cover > 0 && isfinite(from->cover) ? from->cover : 0;
-		t->gain[at] = from->left >= 0 && from->gain > 0 && isfinite(from->gain) ? from->gain : 0;
-		if (from->left < 0)
+		to->h = node->cover;
+		if (node->left < 0)
 		{
-			put_leaf(t, at, from);
+			tree->leaves++;
+			value[i] = node->value;
 			continue;
 		}
-		if (from->left >= n || from->right < 0 || from->right >= n || known + 2 > n)
-			ml_malformed("tree %d has children that are not its nodes, or two parents of one", t->ntrees);
-		put_split(f, at, first + known, from);
-		depth[known] = depth[known + 1] = depth[i] + 1;
-		queue[known++] = from->left;
-		queue[known++] = from->right;
-		if (t->depth[t->ntrees] < depth[i] + 1)
-			t->depth[t->ntrees] = depth[i] + 1;
+		if (tree->n + 2 > from->n)
+			ml_malformed("tree %d has a node with two parents", number);
+		to->left = tree->n;
+		to->feature = node->feature;
+		to->threshold = node->threshold;
+		to->missing_left = node->missing_left;
+		to->others_left = node->others_left;
+		to->gain = node->gain > 0 ? node->gain : 0;
+		if (node->category)
+			to->set = make_set(node, levels[node->feature]);
+		queue[tree->n++] = node->left;
+		queue[tree->n++] = node->right;
 	}
-	t->nnodes += known;
-	t->ntrees++;
 	ml_free(queue);
-	ml_free(depth);
+	return tree;
+}
+
+static void
+free_tree(MlTree *tree)
+{
+	for (int i = 0; i < tree->n; i++)
+		if (tree->node[i].set)
+			ml_free(tree->node[i].set);
+	ml_free(tree->node);
+	ml_free(tree);
+}
+
+/* Categories of a feature: one more than the greatest that any split lists. */
+static void
+count_levels(const MlForeignTree *tree, int *levels)
+{
+	for (int i = 0; i < tree->n; i++)
+	{
+		const MlForeignNode *node = &tree->node[i];
+
+		if (node->left < 0 || !node->category)
+			continue;
+		if (levels[node->feature] == 0)
+			levels[node->feature] = 1;
+		for (size_t k = 0; k < node->nlisted; k++)
+			if (levels[node->feature] <= node->listed[k])
+				levels[node->feature] = (int) node->listed[k] + 1;
+	}
 }
 
 MlTrees *
-ml_foreign_end(MlForeignTrees *f)
+ml_foreign_trees(int p, int classes, MlForeignTree *tree, int ntrees)
 {
-	if (f->trees->ntrees == 0)
-	{
-		MlForeignNode leaf = {.left = -1, .cover = 1};
+	MlForeignNode stump = {.left = -1, .cover = 1};
+	MlForeignTree none = {.n = 1, .node = &stump};
+	int		   *levels = ml_alloc(p > 0 ? p : 1, sizeof(int));
+	MlProblem	problem = {.p = p, .classes = classes, .levels = levels};
+	MlTrees    *trees;
 
-		ml_foreign_add(f, &leaf, 1, 0);
+	for (int t = 0; t < ntrees; t++)
+	{
+		for (int i = 0; i < tree[t].n; i++)
+			check_node(&tree[t], t, &tree[t].node[i], p);
+		count_levels(&tree[t], levels);
+		ml_check_interrupts();
 	}
-	return f->trees;
+	trees = ml_trees_create(&problem, classes > 2 ? classes : 1, 1);
+	for (int t = 0; t < (ntrees > 0 ? ntrees : 1); t++)
+	{
+		const MlForeignTree *from = ntrees > 0 ? &tree[t] : &none;
+		double	   *value = ml_alloc(from->n, sizeof(double));
+		MlTree	   *grown = convert(from, t, levels, value);
+
+		ml_trees_add(trees, grown, from->output, value, 1);
+		free_tree(grown);
+		ml_free(value);
+		if (ntrees > 0)
+			ml_free(from->node);
+		ml_check_interrupts();
+	}
+	return trees;
 }

@@ -1,6 +1,6 @@
 /*
- * foreign.h - what the readers of other libraries' tree models share: nodes
- * with children anywhere become nodes with children side by side.
+ * foreign.h - what the readers of other libraries' tree models share: from
+ * nodes with children anywhere to a model.
  */
 #ifndef ML_TREE_FOREIGN_H
 #define ML_TREE_FOREIGN_H
@@ -16,7 +16,7 @@ typedef struct MlForeignNode
 	double		threshold;		/* x < threshold goes left */
 	bool		category;
 	bool		missing_left;
-	bool		others_left;	/* categories that are not listed */
+	bool		others_left;	/* where categories that are not listed go */
 	const double *listed;		/* categories that go to the other side than others, whole numbers >= 0 */
 	size_t		nlisted;
 	double		value;			/* of a leaf */
@@ -24,19 +24,18 @@ typedef struct MlForeignNode
 	double		gain;
 } MlForeignNode;
 
-/* Starts a model; the trees are told by add, which checks every number, and end closes it. */
-typedef struct MlForeignTrees
+typedef struct MlForeignTree
 {
-	MlTrees    *trees;
-	size_t		node_room;
-	size_t		leaf_room;
-	size_t		set_room;
-	int			tree_room;
-} MlForeignTrees;
+	int			n;
+	int			output;
+	MlForeignNode *node;
+} MlForeignTree;
 
-extern void ml_foreign_begin(MlForeignTrees *f, int p, int classes, MlTreeLink link, const char *objective);
-extern void ml_foreign_add(MlForeignTrees *f, const MlForeignNode *node, int n, int output);
-extern MlTrees *ml_foreign_end(MlForeignTrees *f);
+/*
+ * The model of these trees, every number checked; link, base and objective are
+ * the caller's to set.  The nodes are freed.
+ */
+extern MlTrees *ml_foreign_trees(int p, int classes, MlForeignTree *tree, int ntrees);
 
 extern const MlFormat ml_format_xgboost;
 extern const MlFormat ml_format_lightgbm;

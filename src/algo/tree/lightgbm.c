@@ -334,7 +334,7 @@ read_split(MlForeignNode *node, double threshold, int decision)
 }
 
 static void
-read_tree(MlForeignTrees *f, const Section *s, int output, double factor)
+read_tree(MlForeignTree *to, const Section *s, int p, double factor)
 {
 	int			leaves = count_of(s, "num_leaves", 1 << 24);
 	int			splits = leaves - 1;
@@ -381,8 +381,8 @@ read_tree(MlForeignTrees *f, const Section *s, int output, double factor)
 
 			if (!(decision[i] >= 0 && decision[i] < 16))
 				ml_malformed("a split of decision type %g", decision[i]);
-			if (!(feature[i] >= 0 && feature[i] < f->trees->p))
-				ml_malformed("a tree splits by feature %g of %d", feature[i], f->trees->p);
+			if (!(feature[i] >= 0 && feature[i] < p))
+				ml_malformed("a tree splits by feature %g of %d", feature[i], p);
 			node[i].left = child(left[i], leaves);
 			node[i].right = child(right[i], leaves);
 			node[i].feature = (int) feature[i];
@@ -401,8 +401,8 @@ read_tree(MlForeignTrees *f, const Section *s, int output, double factor)
 				read_split(&node[i], threshold[i], kind);
 		}
 	}
-	ml_foreign_add(f, node, leaves + splits, output);
-	ml_free(node);
+	to->n = leaves + splits;
+	to->node = node;
 }
 
 static void
@@ -411,26 +411,40 @@ read_lightgbm(const char *bytes, size_t size, MlForeign *out)
 	Text		text = {bytes, bytes + size};
 	Section    *s = ml_alloc(1, sizeof(Section));
 	Header		h;
-	MlForeignTrees f;
+	MlForeignTree *tree = NULL;
+	MlTrees    *result;
 	char	   *objective;
+	int			room = 0;
 	int			n = 0;
 
 	if (!read_section(&text, s))
 		ml_malformed("the model has no header");
 	objective = read_header(s, &h, out);
-	ml_foreign_begin(&f, out->p, out->classes, h.link, objective);
 	/* the leaves' values hold the learning rate and the average of the target already */
 	while (read_section(&text, s) && find(s, "Tree") >= 0)
 	{
-		read_tree(&f, s, n % h.per_round, h.factor);
-		n++;
+		if (n == room)
+		{
+			MlForeignTree *more = ml_alloc(room > 0 ? 2 * room : 128, sizeof(MlForeignTree));
+
+			if (n > 0)
+				memcpy(more, tree, n * sizeof(MlForeignTree));
+			if (tree)
+				ml_free(tree);
+			tree = more;
+			room = room > 0 ? 2 * room : 128;
+		}
+		tree[n].output = n % h.per_round;
+		read_tree(&tree[n++], s, out->p, h.factor);
 	}
 	if (n % h.per_round != 0)
 		ml_malformed("%d trees are not a whole number of rounds of %d", n, h.per_round);
-	for (uint32_t i = 0; h.average && i < f.trees->nleaves; i++)
-		f.trees->value[i] /= n / h.per_round;
-	out->model = ml_foreign_end(&f);
-	out->levels = f.trees->levels;
+	out->model = result = ml_foreign_trees(out->p, out->classes, tree, n);
+	result->link = h.link;
+	result->objective = objective;
+	for (uint32_t i = 0; h.average && i < result->nleaves; i++)
+		result->value[i] /= n / h.per_round;
+	out->levels = result->levels;
 }
 
 const MlFormat ml_format_lightgbm = {

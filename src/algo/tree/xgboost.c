@@ -122,7 +122,7 @@ read_categories(const MlValue *tree, MlForeignNode *node, size_t n)
 }
 
 static void
-read_tree(MlForeignTrees *f, const MlValue *tree, int output, double factor)
+read_tree(MlForeignTree *to, const MlValue *tree, int p, double factor)
 {
 	size_t		n = ml_value_need(tree, "left_children", ML_VALUE_NUMBERS)->n;
 	const double *left = tree_array(tree, "left_children", n);
@@ -149,8 +149,8 @@ read_tree(MlForeignTrees *f, const MlValue *tree, int output, double factor)
 			node[i].value = (float) condition[i] * factor;
 			continue;
 		}
-		if (!(feature[i] >= 0 && feature[i] < f->trees->p))
-			ml_malformed("a tree splits by feature %g of %d", feature[i], f->trees->p);
+		if (!(feature[i] >= 0 && feature[i] < p))
+			ml_malformed("a tree splits by feature %g of %d", feature[i], p);
 		node[i].feature = (int) feature[i];
 		node[i].missing_left = missing_left[i] != 0;
 		node[i].category = type && type[i] == 1;
@@ -159,8 +159,8 @@ read_tree(MlForeignTrees *f, const MlValue *tree, int output, double factor)
 			node[i].threshold = single_threshold(condition[i]);
 	}
 	read_categories(tree, node, n);
-	ml_foreign_add(f, node, (int) n, output);
-	ml_free(node);
+	to->n = (int) n;
+	to->node = node;
 }
 
 /* "5E-1", or since 3.1 "[5E-1,4E-1]". */
@@ -194,6 +194,14 @@ read_base(const MlValue *model, const Objective *objective, MlTrees *trees)
 		if (list && *end == ',')
 			text = end + 1;		/* one number for all otherwise */
 	}
+}
+
+static char *
+copy_text(const char *text)
+{
+	char	   *copy = ml_alloc(strlen(text) + 1, 1);
+
+	return memcpy(copy, text, strlen(text));
 }
 
 static const Objective *
@@ -279,7 +287,8 @@ read_xgboost(const char *bytes, size_t size, MlForeign *out)
 	const MlValue *drop = NULL;
 	const Objective *objective;
 	const char *kind;
-	MlForeignTrees f;
+	MlForeignTree *read;
+	MlTrees    *result;
 	int			classes;
 
 	/* The second byte of UBJSON is the type of a key's length. */
@@ -305,18 +314,21 @@ read_xgboost(const char *bytes, size_t size, MlForeign *out)
 		ml_unsupported("a softmax over two classes; train it with \"binary:logistic\"");
 	trees = ml_value_need(booster, "model.trees", ML_VALUE_ARRAY);
 	info = ml_value_need(booster, "model.tree_info", ML_VALUE_NUMBERS);
-	if (info->n != trees->n || (drop && drop->n != trees->n))
+	if (trees->n > INT32_MAX || info->n != trees->n || (drop && drop->n != trees->n))
 		ml_malformed("the model has %zu trees, but %zu numbers that say of which class", trees->n, info->n);
-	ml_foreign_begin(&f, out->p, out->classes, objective->link, objective->name);
-	read_base(model, objective, f.trees);
+	read = ml_alloc(trees->n > 0 ? trees->n : 1, sizeof(MlForeignTree));
 	for (size_t i = 0; i < trees->n; i++)
 	{
-		if (!(info->numbers[i] >= 0 && info->numbers[i] < f.trees->outputs))
+		if (!(info->numbers[i] >= 0 && info->numbers[i] < (out->classes > 2 ? out->classes : 1)))
 			ml_malformed("tree %zu is of class %g", i, info->numbers[i]);
-		read_tree(&f, &trees->items[i], (int) info->numbers[i], drop ? (float) drop->numbers[i] : 1);
+		read[i].output = (int) info->numbers[i];
+		read_tree(&read[i], &trees->items[i], out->p, drop ? (float) drop->numbers[i] : 1);
 	}
-	out->model = ml_foreign_end(&f);
-	out->levels = f.trees->levels;
+	out->model = result = ml_foreign_trees(out->p, out->classes, read, (int) trees->n);
+	result->link = objective->link;
+	result->objective = copy_text(objective->name);
+	read_base(model, objective, result);
+	out->levels = result->levels;
 	read_names(model, out);
 	read_note(model, objective->name, out);
 }
@@ -409,19 +421,19 @@ put_item(const TreeWriter *w, uint32_t i, NodeItem item)
 			put(w->out, "%u", leaf ? 0 : node->feature & ML_NODE_FEATURE);
 			break;
 		case CONDITION:
-			put(w->out, "%.9g", leaf ? (float) leaf_value(w, i) : category ? 0 : float_above(node->threshold));
+			put(w->out, "%.8E", leaf ? (float) leaf_value(w, i) : category ? 0 : float_above(node->threshold));
 			break;
 		case MISSING_LEFT:
 			put(w->out, "%d", !leaf && !(node->feature & ML_NODE_MISSING_RIGHT));
 			break;
 		case GAIN:
-			put(w->out, "%.9g", (float) t->gain[i]);
+			put(w->out, "%.8E", (float) t->gain[i]);
 			break;
 		case COVER:
-			put(w->out, "%.9g", (float) t->cover[i]);
+			put(w->out, "%.8E", (float) t->cover[i]);
 			break;
 		case WEIGHT:
-			put(w->out, "%.9g", leaf ? (float) leaf_value(w, i) : 0);
+			put(w->out, "%.8E", leaf ? (float) leaf_value(w, i) : 0);
 			break;
 		case SPLIT_TYPE:
 			put(w->out, "%d", category);
