@@ -264,9 +264,10 @@ extern void ml_report_iteration(int iteration, double objective);
 /* A message for ml_train's warnings column, and a WARNING to the client. */
 extern void ml_warn(const char *format,...) ML_PRINTF(1, 2);
 
-/* Ends the training: the data cannot be learned from (22000), or a parameter is wrong (22023). */
+/* Ends the training: the data cannot be learned from (22000), a parameter is wrong (22023), a library is missing (58P01). */
 extern void ml_fail_data(const char *format,...) ML_PRINTF(1, 2) ML_NORETURN;
 extern void ml_fail_param(const char *format,...) ML_PRINTF(1, 2) ML_NORETURN;
+extern void ml_fail_library(const char *format,...) ML_PRINTF(1, 2) ML_NORETURN;
 
 /* Lets a cancel or timeout through; at least every 50 ms inside finish. */
 extern void ml_check_interrupts(void);

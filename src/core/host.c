@@ -322,6 +322,18 @@ ml_fail_param(const char *format,...)
 }
 
 void
+ml_fail_library(const char *format,...)
+{
+	va_list		args;
+	char	   *message;
+
+	va_start(args, format);
+	message = format_message(format, args);
+	va_end(args);
+	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FILE), errmsg_internal("%s", message)));
+}
+
+void
 ml_corrupt(const char *format,...)
 {
 	va_list		args;

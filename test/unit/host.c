@@ -303,6 +303,15 @@ ml_fail_param(const char *format,...)
 }
 
 void
+ml_fail_library(const char *format,...)
+{
+	va_list		args;
+
+	va_start(args, format);
+	fail("58P01", format, args);
+}
+
+void
 ml_corrupt(const char *format,...)
 {
 	va_list		args;
