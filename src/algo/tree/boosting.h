@@ -5,6 +5,7 @@
 #ifndef ML_TREE_BOOSTING_H
 #define ML_TREE_BOOSTING_H
 
+#include "num/exact.h"
 #include "objectives.h"
 #include "trees.h"
 
@@ -84,7 +85,7 @@ typedef struct MlBoosting
 	uint64_t	rows;			/* in the tree */
 
 	double		loss;			/* mean of the training rows, before the tree to come */
-	MlSum		held_loss;		/* of the rows held out */
+	MlExactSum		held_loss;		/* of the rows held out */
 	double		held_weight;
 } MlBoosting;
 

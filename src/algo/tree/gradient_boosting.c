@@ -202,11 +202,11 @@ set_growth(MlBoosting *b)
 /* What the training rows add up to, whatever their order. */
 typedef struct Totals
 {
-	MlSum		weight;
-	MlSum		target;
-	MlSum		held;			/* weight of the rows held out */
+	MlExactSum		weight;
+	MlExactSum		target;
+	MlExactSum		held;			/* weight of the rows held out */
 	double	   *classes;		/* CLASSIFICATION: weight of each */
-	MlSum	   *class_sums;
+	MlExactSum	   *class_sums;
 } Totals;
 
 static void
@@ -236,15 +236,15 @@ total_block(MlBoosting *b, const MlBlock *block, Totals *t)
 			b->max_weight = w;
 		if (b->validate && !b->ranking && ml_held_out(b, block->key[i]))
 		{
-			ml_sum_add(&t->held, w);
+			ml_exact_add(&t->held, w, 1);
 			continue;
 		}
 		if (t->class_sums)
-			ml_sum_add(&t->class_sums[(int) y], w);
+			ml_exact_add(&t->class_sums[(int) y], w, 1);
 		else
 		{
-			ml_sum_add(&t->weight, w);
-			ml_sum_add(&t->target, w * y);
+			ml_exact_add(&t->weight, w, 1);
+			ml_exact_add(&t->target, w, y);
 		}
 	}
 }
@@ -257,14 +257,14 @@ total_rows(MlBoosting *b, Totals *t)
 	memset(t, 0, sizeof(*t));
 	if (classes > 0)
 	{
-		t->class_sums = ml_alloc(classes, sizeof(MlSum));
+		t->class_sums = ml_alloc(classes, sizeof(MlExactSum));
 		t->classes = ml_alloc(classes, sizeof(double));
 	}
 	for (int i = 0; i < b->matrix->nblocks; i++)
 		total_block(b, ml_matrix_block(b->matrix, i, false), t);
 	for (int k = 0; k < classes; k++)
-		t->classes[k] = ml_sum_value(&t->class_sums[k]);
-	b->held_weight = ml_sum_value(&t->held);
+		t->classes[k] = ml_exact_value(&t->class_sums[k]);
+	b->held_weight = ml_exact_value(&t->held);
 	if (b->validate && !b->ranking && !(b->held_weight > 0))
 	{
 		ml_warn("early stopping is off: there are too few rows to hold out a tenth");
@@ -296,12 +296,12 @@ static void
 set_base(MlBoosting *b, const Totals *t, double *base)
 {
 	double		given = b->params->base_score;
-	double		weight = ml_sum_value(&t->weight);
+	double		weight = ml_exact_value(&t->weight);
 
 	switch (b->objective.kind)
 	{
 		case ML_OBJECTIVE_SQUARED:
-			base[0] = isnan(given) ? ml_sum_value(&t->target) / weight : given - b->matrix->shift;
+			base[0] = isnan(given) ? ml_exact_value(&t->target) / weight : given - b->matrix->shift;
 			break;
 		case ML_OBJECTIVE_ABSOLUTE:
 		case ML_OBJECTIVE_QUANTILE:
@@ -313,7 +313,7 @@ set_base(MlBoosting *b, const Totals *t, double *base)
 		case ML_OBJECTIVE_POISSON:
 		case ML_OBJECTIVE_GAMMA:
 		case ML_OBJECTIVE_TWEEDIE:
-			base[0] = log(isnan(given) ? fmax(ml_sum_value(&t->target) / weight, LEAST_MEAN) : given);
+			base[0] = log(isnan(given) ? fmax(ml_exact_value(&t->target) / weight, LEAST_MEAN) : given);
 			break;
 		case ML_OBJECTIVE_LOGISTIC:
 			if (!isnan(given))

@@ -1,7 +1,7 @@
 /*
  * objectives.h - what gradient boosting minimises: loss, gradient and curvature
- * of a row, in formulas; and sums and quantiles of rows that do not depend on
- * the rows' order.
+ * of a row, in formulas; leaf values where a Newton step is none, and the
+ * gradient of a ranking.
  */
 #ifndef ML_TREE_OBJECTIVES_H
 #define ML_TREE_OBJECTIVES_H
@@ -52,21 +52,6 @@ extern void ml_softmax_rows(int classes, int k, int n, const float *y, const dou
 
 /* exp for arrays, to 3e-13 relative; arguments beyond -708 and 709 count as these. */
 extern void ml_exps(int n, const double *x, double *out);
-
-/*
- * The exact sum of doubles, whatever their order: each is split into a
- * whole number times a power of two and added there.  Zeroed memory is 0.
- */
-#define ML_SUM_LIMBS 64
-typedef __int128 MlInt128 __attribute__((aligned(8)));	/* memory of ml_alloc is no better aligned */
-typedef struct MlSum
-{
-	MlInt128	limb[ML_SUM_LIMBS]; /* in units of 2^(32 i - 1075) */
-} MlSum;
-
-extern void ml_sum_add(MlSum *sum, double value);	/* finite */
-extern void ml_sum_join(MlSum *sum, const MlSum *other);
-extern double ml_sum_value(const MlSum *sum);
 
 /* A well mixed number from two: for seeds and choices by row key. */
 static inline uint32_t

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "num/exact.h"
 #include "num/threads.h"
 
 #define MAX_GRADE 31			/* gains are 2^grade - 1 */
@@ -393,7 +394,7 @@ void
 ml_ranking_compute(MlRanking *r, double *loss, double *held_out_loss)
 {
 	double		sum[2] = {0, 0};
-	MlSum	   *exact = ml_alloc(2, sizeof(MlSum));
+	MlExactSum	   *exact = ml_alloc(2, sizeof(MlExactSum));
 	uint64_t	n[2] = {0, 0};
 
 	for (uint32_t first = 0; first < r->ngroups; first += GROUPS_AT_ONCE)
@@ -413,11 +414,11 @@ ml_ranking_compute(MlRanking *r, double *loss, double *held_out_loss)
 
 		if (isnan(r->ndcg[g]))
 			continue;
-		ml_sum_add(&exact[held], 1 - r->ndcg[g]);
+		ml_exact_add(&exact[held], 1 - r->ndcg[g], 1);
 		n[held]++;
 	}
 	for (int held = 0; held < 2; held++)
-		sum[held] = n[held] > 0 ? ml_sum_value(&exact[held]) / (double) n[held] : 0;
+		sum[held] = n[held] > 0 ? ml_exact_value(&exact[held]) / (double) n[held] : 0;
 	ml_free(exact);
 	*loss = sum[0];
 	*held_out_loss = sum[1];

@@ -21,6 +21,8 @@
 #define CELLS_AT_ONCE 4096		/* 16 MB of histograms */
 #define BYTES 256
 
+typedef __int128 MlInt128 __attribute__((aligned(8)));	/* memory of ml_alloc is no better aligned */
+
 /* One of the two places in a cell. */
 typedef struct Place
 {

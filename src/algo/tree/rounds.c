@@ -250,7 +250,7 @@ add_held_losses(MlBoosting *b, int n, const float *y, const float *w, const doub
 		objective.kind = ML_OBJECTIVE_ABSOLUTE;
 	ml_objective_rows(&objective, n, y, f, g, h, loss);
 	for (int i = 0; i < n; i++)
-		ml_sum_add(&b->held_loss, fmin(w[i] * loss[i], 1e300));
+		ml_exact_add(&b->held_loss, w[i], loss[i]);
 }
 
 static void
@@ -272,7 +272,7 @@ held_loss(MlBoosting *b, const MlBlock *block)
 		if (b->objective.kind == ML_OBJECTIVE_SOFTMAX)
 		{
 			ml_softmax_normalize(b->outputs, 1, &y[n], score, f);
-			ml_sum_add(&b->held_loss, w[n] * f[0]);
+			ml_exact_add(&b->held_loss, w[n], f[0]);
 			continue;
 		}
 		f[n++] = *score;
@@ -300,7 +300,7 @@ measure_held_out(MlBoosting *b)
 	memset(&b->held_loss, 0, sizeof(b->held_loss));
 	for (int i = 0; i < b->matrix->nblocks; i++)
 		held_loss(b, ml_matrix_block(b->matrix, i, false));
-	return ml_sum_value(&b->held_loss) / b->held_weight;
+	return ml_exact_value(&b->held_loss) / b->held_weight;
 }
 
 /* ---- quantize ---- */
