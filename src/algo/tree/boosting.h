@@ -85,7 +85,7 @@ typedef struct MlBoosting
 	uint64_t	rows;			/* in the tree */
 
 	double		loss;			/* mean of the training rows, before the tree to come */
-	MlExactSum		held_loss;		/* of the rows held out */
+	MlExactSum	held_loss;		/* of the rows held out */
 	double		held_weight;
 } MlBoosting;
 

@@ -202,11 +202,11 @@ set_growth(MlBoosting *b)
 /* What the training rows add up to, whatever their order. */
 typedef struct Totals
 {
-	MlExactSum		weight;
-	MlExactSum		target;
-	MlExactSum		held;			/* weight of the rows held out */
+	MlExactSum	weight;
+	MlExactSum	target;
+	MlExactSum	held;			/* weight of the rows held out */
 	double	   *classes;		/* CLASSIFICATION: weight of each */
-	MlExactSum	   *class_sums;
+	MlExactSum *class_sums;
 } Totals;
 
 static void

@@ -394,7 +394,7 @@ void
 ml_ranking_compute(MlRanking *r, double *loss, double *held_out_loss)
 {
 	double		sum[2] = {0, 0};
-	MlExactSum	   *exact = ml_alloc(2, sizeof(MlExactSum));
+	MlExactSum *exact = ml_alloc(2, sizeof(MlExactSum));
 	uint64_t	n[2] = {0, 0};
 
 	for (uint32_t first = 0; first < r->ngroups; first += GROUPS_AT_ONCE)

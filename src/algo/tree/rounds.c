@@ -250,7 +250,7 @@ add_held_losses(MlBoosting *b, int n, const float *y, const float *w, const doub
 		objective.kind = ML_OBJECTIVE_ABSOLUTE;
 	ml_objective_rows(&objective, n, y, f, g, h, loss);
 	for (int i = 0; i < n; i++)
-		ml_exact_add(&b->held_loss, w[i], loss[i]);
+		ml_exact_add(&b->held_loss, w[i], fmin(loss[i], 1e300));
 }
 
 static void
@@ -272,7 +272,7 @@ held_loss(MlBoosting *b, const MlBlock *block)
 		if (b->objective.kind == ML_OBJECTIVE_SOFTMAX)
 		{
 			ml_softmax_normalize(b->outputs, 1, &y[n], score, f);
-			ml_exact_add(&b->held_loss, w[n], f[0]);
+			ml_exact_add(&b->held_loss, w[n], fmin(f[0], 1e300));
 			continue;
 		}
 		f[n++] = *score;
