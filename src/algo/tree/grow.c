@@ -167,6 +167,8 @@ ml_grower_create(MlMatrix *matrix, const MlGrowth *growth)
 	grower->few = grower->direct ? FEW_ROWS_DIRECT : FEW_ROWS;
 	if (grower->few > SUBTREE_WORK / tried)
 		grower->few = SUBTREE_WORK / tried;
+	if (growth->few_rows > 0)
+		grower->few = growth->few_rows;
 	grower->nodes.classes = grower->plan.classes;
 	grower->nodes.words = set_words(matrix);
 	ml_search_create(&grower->search, matrix, growth, &grower->plan, grower->nodes.words);
