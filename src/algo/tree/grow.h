@@ -41,6 +41,7 @@ typedef struct MlGrowth
 	uint64_t	seed;			/* of this tree */
 	double		g_unit;			/* gradient.g x g_unit is the real gradient */
 	double		h_unit;
+	int			few_rows;		/* nodes of at most so many rows are grown from a copy of them; 0: what is fastest */
 	bool		packed;			/* gradients are small enough (|g| < 2^16, h < 2^16) for sums in 32 bits over a block */
 } MlGrowth;
 
