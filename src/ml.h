@@ -255,6 +255,7 @@ extern void ml_write_u32(MlWriter *writer, uint32_t value);
 extern void ml_write_u64(MlWriter *writer, uint64_t value);
 extern void ml_write_f64(MlWriter *writer, double value);
 extern void ml_write_f64s(MlWriter *writer, const double *values, size_t count);
+extern void ml_write_u32s(MlWriter *writer, const uint32_t *values, size_t count);
 extern void ml_write_text(MlWriter *writer, const char *value);		/* NULL is kept */
 extern uint8_t ml_read_u8(MlReader *reader);
 extern uint32_t ml_read_u32(MlReader *reader, uint32_t max);
@@ -262,8 +263,16 @@ extern uint64_t ml_read_u64(MlReader *reader);
 extern double ml_read_f64(MlReader *reader);	/* may be NaN */
 extern double ml_read_finite(MlReader *reader);
 extern double *ml_read_f64s(MlReader *reader, size_t count);	/* finite ones; checks count before allocating */
+extern void ml_read_u32s(MlReader *reader, uint32_t *values, size_t count);
 extern char *ml_read_text(MlReader *reader);
 extern size_t ml_read_left(const MlReader *reader);
+
+/*
+ * Memory for what load makes of the bytes: not counted against the budget,
+ * since a model must be usable wherever it can be read, but ml_corrupt for more
+ * than 64 bytes for each byte left.  Not zeroed.
+ */
+extern void *ml_read_room(const MlReader *reader, size_t count, size_t size);
 extern void ml_corrupt(const char *format,...) ML_PRINTF(1, 2) ML_NORETURN;
 
 /* A line of ml_describe; value may be NULL: undefined. */

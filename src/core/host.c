@@ -421,6 +421,17 @@ ml_write_f64s(MlWriter *writer, const double *values, size_t count)
 }
 
 void
+ml_write_u32s(MlWriter *writer, const uint32_t *values, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+	{
+		if ((i & 0xffff) == 0xffff)
+			CHECK_FOR_INTERRUPTS();
+		ml_write_u32(writer, values[i]);
+	}
+}
+
+void
 ml_write_text(MlWriter *writer, const char *value)
 {
 	char	   *utf8;
@@ -531,6 +542,31 @@ ml_read_f64s(MlReader *reader, size_t count)
 		values[i] = ml_read_finite(reader);
 	}
 	return values;
+}
+
+void
+ml_read_u32s(MlReader *reader, uint32_t *values, size_t count)
+{
+	if (count > ml_read_left(reader) / sizeof(uint32))
+		ml_corrupt("%zu numbers were expected at byte %zu, but only %zu bytes are left.",
+				   count, reader->at, ml_read_left(reader));
+	ml_copy(values, take(reader, count * sizeof(uint32)), count * sizeof(uint32));
+	for (size_t i = 0; i < count; i++)
+		values[i] = pg_ntoh32(values[i]);
+}
+
+/* A node of a tree, the widest thing that few bytes become, is 36 bytes of 4. */
+#define ROOM_PER_BYTE 64
+
+void *
+ml_read_room(const MlReader *reader, size_t count, size_t size)
+{
+	size_t		most = Min(ml_read_left(reader), MaxAllocHugeSize / ROOM_PER_BYTE) * ROOM_PER_BYTE;
+
+	if (size != 0 && count > most / size)
+		ml_corrupt("%zu items of %zu bytes cannot come from the %zu bytes left at byte %zu.",
+				   count, size, ml_read_left(reader), reader->at);
+	return MemoryContextAllocExtended(CurrentMemoryContext, count * size, MCXT_ALLOC_HUGE);
 }
 
 char *

@@ -384,6 +384,13 @@ ml_write_f64s(MlWriter *writer, const double *values, size_t count)
 }
 
 void
+ml_write_u32s(MlWriter *writer, const uint32_t *values, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		ml_write_u32(writer, values[i]);
+}
+
+void
 ml_write_text(MlWriter *writer, const char *value)
 {
 	size_t		len = value ? strlen(value) : 0;
@@ -475,6 +482,25 @@ ml_read_f64s(MlReader *reader, size_t count)
 	for (size_t i = 0; i < count; i++)
 		values[i] = ml_read_finite(reader);
 	return values;
+}
+
+void
+ml_read_u32s(MlReader *reader, uint32_t *values, size_t count)
+{
+	if (count > ml_read_left(reader) / sizeof(uint32_t))
+		ml_corrupt("%zu numbers were expected at byte %zu, but only %zu bytes are left.",
+				   count, reader->at, ml_read_left(reader));
+	for (size_t i = 0; i < count; i++)
+		values[i] = (uint32_t) take_number(reader, 4);
+}
+
+void *
+ml_read_room(const MlReader *reader, size_t count, size_t size)
+{
+	if (size != 0 && count > ml_read_left(reader) * 64 / size)
+		ml_corrupt("%zu items of %zu bytes cannot come from the %zu bytes left at byte %zu.",
+				   count, size, ml_read_left(reader), reader->at);
+	return ml_alloc(count, size);
 }
 
 char *

@@ -21,8 +21,11 @@ typedef enum MlTreeLink
 	ML_LINK_ISOLATION			/* leaves hold path lengths: 2^(-mean / scale) */
 } MlTreeLink;
 
+#define ML_TREE_MAX_DEPTH 10000
+
 /*
- * A node.  x < threshold goes left; of a category, a set bit.  Missing values,
+ * A node.  x < threshold goes left; of a category, a set bit.  Nodes of a tree
+ * lie level by level, those of all trees one after the other.  Missing values,
  * unseen categories and codes beyond the set go where the default says.  A leaf points to itself
  * and its threshold is NaN, so that a walk of fixed length stays there.
  */
@@ -54,7 +57,7 @@ typedef struct MlTrees
 	uint32_t	nnodes;
 	MlTreeNode *node;
 	uint32_t   *leaf;			/* nnodes: number of a leaf in value; of a category split, start of its bits in sets */
-	double	   *cover;			/* nnodes: weight of the training rows (sum of h) that came here */
+	float	   *cover;			/* nnodes: weight of the training rows (sum of h) that came here; of a split, its children's sum */
 	double	   *gain;			/* nnodes: of the split, 0 for leaves */
 	uint32_t	nleaves;
 	double	   *value;			/* nleaves x width */
@@ -63,10 +66,22 @@ typedef struct MlTrees
 	int		   *levels;			/* p: categories, 0 for a number */
 	char	   *objective;		/* for people and for export: "squared", "logistic", "gini" ... */
 	int			rounds;			/* of boosting that were kept; 0: not boosted */
+	bool		categories;		/* some split is of a category */
+	uint32_t	tree_room;		/* while trees are added: room in the arrays */
+	uint32_t	node_room;
+	uint32_t	leaf_room;
+	uint32_t	set_room;
 } MlTrees;
 
-/* A model under construction: trees are added in order; room grows by doubling, counted against the budget. */
+/*
+ * A model under construction: trees are added in order; room grows by doubling,
+ * counted against the budget.  The caller sets link, average, scale, base,
+ * objective and rounds; at first they are zero, and objective "".
+ */
 extern MlTrees *ml_trees_create(const MlProblem *problem, int outputs, int width);
+
+/* A model under construction that begins with the trees of a finished one. */
+extern MlTrees *ml_trees_copy(const MlTrees *from);
 
 /* value: of node i of the tree (only leaves are read), `width` numbers; scale multiplies them (learning rate). */
 extern void ml_trees_add(MlTrees *trees, const struct MlTree *tree, int output, const double *value, double scale);
