@@ -34,8 +34,8 @@ typedef struct IsolationParams
 } IsolationParams;
 
 static const MlParam isolation_params[] = {
-	{"n_estimators", "number of trees", ML_PARAM_INT, offsetof(IsolationParams, n_estimators), "100", 1, 100000},
-	{"max_samples", "rows that each tree sees", ML_PARAM_INT, offsetof(IsolationParams, max_samples), "256", 2, 1000000},
+	{"n_estimators", "number of trees", ML_PARAM_INT, offsetof(IsolationParams, n_estimators), "100", 1, 100000, NULL},
+	{"max_samples", "rows that each tree sees", ML_PARAM_INT, offsetof(IsolationParams, max_samples), "256", 2, 1000000, NULL},
 	{NULL}
 };
 
