@@ -389,6 +389,7 @@ typedef struct OutOfBag
 {
 	const Training *t;
 	const MlTile *tile;
+	uint32_t	key[ML_TILE_ROWS];
 	int			first;			/* trees first .. end - 1 */
 	int			end;
 	double	   *sum;			/* rows of a tile x outputs */
@@ -431,7 +432,7 @@ oob_kernel(void *arg, int item)
 		{
 			const double *value;
 
-			if (copies(o->t, o->t->seed[t], ml_matrix_key(o->tile->u[i])) > 0)
+			if (copies(o->t, o->t->seed[t], o->key[i]) > 0)
 				continue;
 			value = leaf_of(trees, t, o->tile->x + (size_t) i * trees->p);
 			for (int k = 0; k < trees->width; k++)
@@ -492,6 +493,22 @@ oob_add(const OutOfBag *o, OobSums *s)
 	}
 }
 
+/* The keys of a tile's rows: those of the matrix lie in the order of the data. */
+static void
+find_keys(OutOfBag *o, uint64_t first_row)
+{
+	for (int done = 0; done < o->tile->n;)
+	{
+		uint64_t	row = first_row + done;
+		const MlBlock *block = ml_matrix_block(o->t->matrix, (int) (row / ML_BLOCK_ROWS), false);
+		int			at = (int) (row % ML_BLOCK_ROWS);
+		int			n = o->tile->n - done < block->n - at ? o->tile->n - done : block->n - at;
+
+		memcpy(o->key + done, block->key + at, sizeof(uint32_t) * n);
+		done += n;
+	}
+}
+
 /*
  * Each row is predicted by the trees that have not seen it.  The rows are read
  * once more for that: no sums are kept while trees grow.
@@ -502,6 +519,7 @@ measure_oob(Training *t, MlData *data)
 	int			width = t->forest->trees.width;
 	OutOfBag	o = {.t = t};
 	OobSums		s = {0};
+	uint64_t	rows = 0;
 	MlTile		tile;
 
 	o.tile = &tile;
@@ -510,6 +528,8 @@ measure_oob(Training *t, MlData *data)
 	ml_data_rewind(data);
 	while (ml_data_next(data, &tile))
 	{
+		find_keys(&o, rows);
+		rows += tile.n;
 		memset(o.sum, 0, sizeof(double) * ML_TILE_ROWS * width);
 		memset(o.seen, 0, sizeof(int) * ML_TILE_ROWS);
 		for (o.first = 0; o.first < t->params->n_estimators; o.first = o.end)
