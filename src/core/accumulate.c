@@ -327,7 +327,8 @@ ML_FUNCTION(ml_sql_spec)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("algorithm \"%s\" cannot be trained from states", spec.algorithm->name),
-				 errdetail("It reads the rows more than once."),
+				 spec.algorithm->fit ? errdetail("It keeps the rows that it learns from.")
+				 : errdetail("It reads the rows more than once."),
 				 errhint("Use ml_train or ml_fit.")));
 	spec.task = ML_REGRESSION;
 	names = text_array(PG_GETARG_ARRAYTYPE_P(1), "columns", &n);
@@ -364,6 +365,7 @@ ML_FUNCTION(ml_sql_spec)
 	spec.params = palloc0(Max(spec.algorithm->params_size, 1));
 	ml_params_parse(PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3), spec.algorithm->name,
 					ml_core_params, &core, spec.algorithm->params, spec.params);
+	ml_core_params_settle(&core, spec.algorithm);
 	if (ml_params_wants_cv(spec.algorithm->params, spec.params))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

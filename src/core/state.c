@@ -154,6 +154,7 @@ complete_spec(MlSpec *spec)
 	spec->params = palloc0(Max(spec->algorithm->params_size, 1));
 	ml_params_parse(spec->given, spec->algorithm->name, ml_core_params, &core,
 					spec->algorithm->params, spec->params);
+	ml_core_params_settle(&core, spec->algorithm);
 	spec->params_json = ml_params_to_jsonb(ml_core_params, &core, spec->algorithm->params, spec->params);
 	for (int i = 0; i < p; i++)
 	{

@@ -371,12 +371,16 @@ ml_stream_fit(MlTraining *t, MlStreamed *s)
 		params = t->algorithm->choose(&s->spec->problem, folds, ML_STREAM_FOLDS);
 	}
 	ml_progress_phase(ML_PHASE_FIT);
+	s->refitted = holdout->n > 0 && t->core.refit != ML_REFIT_NEVER;
 	if (holdout->n > 0)
 	{
 		double		d;
 		double		sse;
 
-		finish_quietly(t, s, params, &result);
+		if (s->refitted)
+			finish_quietly(t, s, params, &result);
+		else
+			result = finish_parts(t, s->spec, s->state, 1, params);
 		d = holdout->y_mean - parts_mean(s->state, 1);
 		ml_progress_phase(ML_PHASE_SCORE);
 		sse = t->algorithm->squared_error(&s->spec->problem, holdout->state, result.model);
@@ -385,7 +389,8 @@ ml_stream_fit(MlTraining *t, MlStreamed *s)
 		add_metric(s, "r2", holdout->y_m2 > 0 ? 1 - sse / holdout->y_m2 : NAN,
 				   holdout->y_m2 > 0 ? -d * d * holdout->w / holdout->y_m2 : NAN);
 	}
-	result = finish_parts(t, s->spec, s->state, holdout->n > 0 ? 0 : 1, params);
+	if (s->refitted || holdout->n == 0)
+		result = finish_parts(t, s->spec, s->state, s->refitted ? 0 : 1, params);
 	s->fit.encoder = plain_encoder(t, s->state);
 	s->fit.problem = s->spec->problem;
 	s->fit.problem.params = params;
@@ -394,5 +399,5 @@ ml_stream_fit(MlTraining *t, MlStreamed *s)
 	s->fit.converged = result.converged;
 	s->params = params;
 	s->prior = palloc0(sizeof(double));
-	s->prior[0] = parts_mean(s->state, 0);
+	s->prior[0] = parts_mean(s->state, s->refitted ? 0 : 1);
 }

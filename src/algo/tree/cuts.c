@@ -35,6 +35,9 @@
 #define SET_ROOM 64				/* slots of a new set */
 #define LIMIT_ALL (UINT64_C(1) << 32)
 #define WEIGHT_UNITS 0x1p40
+#define DIGIT_BITS 11			/* of a sort: fastest of 8, 11 and 13 */
+#define DIGIT_MASK ((1 << DIGIT_BITS) - 1)
+#define DIGITS ((64 + DIGIT_BITS - 1) / DIGIT_BITS)
 
 typedef enum Stage
 {
@@ -245,15 +248,15 @@ sample_thin(Column *c)
 		size_t		kept = 0;
 
 		c->limit -= c->limit / 4 + (c->limit < 4 && c->limit > 0);
-		for (size_t i = 0; i < c->n; i++)
+		for (size_t i = 0; i < c->n; i++)	/* without a branch that would be guessed wrong */
 		{
-			if (c->hash[i] >= c->limit)
-				continue;
+			bool		keep = c->hash[i] < c->limit;
+
 			c->key[kept] = c->key[i];
 			c->hash[kept] = c->hash[i];
 			if (c->weight)
 				c->weight[kept] = c->weight[i];
-			kept++;
+			kept += keep;
 		}
 		c->n = kept;
 	}
@@ -450,7 +453,7 @@ ml_cuts_add(MlCutFinder *f, const MlTile *tile, const uint32_t *key)
 /* ---- from values to cuts ---- */
 
 /*
- * Sorts key[n] and their weights (or NULL) by their bytes, lowest first; bytes that are
+ * Sorts key[n] and their weights (or NULL) by digits, lowest first; those that are
  * the same everywhere cost nothing.  The result is in key and weight.
  */
 static void
@@ -460,20 +463,20 @@ sort_keys(uint64_t *key, float *weight, size_t n, uint64_t *other_key, float *ot
 	uint64_t   *to = other_key;
 	float	   *from_weight = weight;
 	float	   *to_weight = other_weight;
-	uint32_t	count[8][256] = {{0}};
+	uint32_t	count[DIGITS][DIGIT_MASK + 1] = {{0}};
 
 	for (size_t i = 0; i < n; i++)
-		for (int b = 0; b < 8; b++)
-			count[b][key[i] >> 8 * b & 255]++;
-	for (int b = 0; b < 8; b++)
+		for (int b = 0; b < DIGITS; b++)
+			count[b][key[i] >> DIGIT_BITS * b & DIGIT_MASK]++;
+	for (int b = 0; b < DIGITS; b++)
 	{
 		uint32_t	at = 0;
 		uint64_t   *swap = from;
 		float	   *swap_weight = from_weight;
 
-		if (n == 0 || count[b][from[0] >> 8 * b & 255] == n)
+		if (n == 0 || count[b][from[0] >> DIGIT_BITS * b & DIGIT_MASK] == n)
 			continue;
-		for (int d = 0; d < 256; d++)
+		for (int d = 0; d <= DIGIT_MASK; d++)
 		{
 			uint32_t	here = count[b][d];
 
@@ -482,7 +485,7 @@ sort_keys(uint64_t *key, float *weight, size_t n, uint64_t *other_key, float *ot
 		}
 		for (size_t i = 0; i < n; i++)
 		{
-			uint32_t	place = count[b][from[i] >> 8 * b & 255]++;
+			uint32_t	place = count[b][from[i] >> DIGIT_BITS * b & DIGIT_MASK]++;
 
 			to[place] = from[i];
 			if (weight)

@@ -13,55 +13,18 @@
 #include <math.h>
 #include <string.h>
 
-#include "trees.h"
+#include "walk.h"
 
 #define LANES 8					/* walks at a time: their positions are kept in registers */
 #define BLIND_STEPS 8			/* of a walk before it is asked whether all have arrived */
 #define BLOCK_ROWS 64			/* of 20 columns: 10 kB, beside a tree in the L1 cache */
 
-/* What nodes of a walk may ask for, known when it is compiled. */
-typedef enum Questions
-{
-	PLAIN,						/* numbers, none missing */
-	MISSING,					/* numbers, NaN where missing */
-	CATEGORIES					/* and categories */
-} Questions;
-
-/* Whether a category goes right. */
-static inline uint32_t
-category_right(const MlTrees *trees, uint32_t i, uint32_t feature, double x)
-{
-	const uint32_t *set = trees->sets + trees->leaf[i];
-	uint32_t	code;
-
-	if (!(x >= 0 && x < 32.0 * set[0]))
-		return (feature & ML_NODE_MISSING_RIGHT) != 0;
-	code = (uint32_t) x;
-	return !(set[1 + code / 32] >> (code % 32) & 1);
-}
-
-/* The node after node i. */
-static inline __attribute__((always_inline)) uint32_t
-step(const MlTrees *trees, uint32_t i, const double *row, Questions questions)
-{
-	const MlTreeNode *node = &trees->node[i];
-	uint32_t	feature = node->feature;
-	double		x = row[feature & ML_NODE_FEATURE];
-	uint32_t	right = x >= node->threshold;
-
-	if (questions >= MISSING)
-		right |= (x != x) & (feature / ML_NODE_MISSING_RIGHT);
-	if (questions == CATEGORIES && (feature & ML_NODE_CATEGORY) != 0)
-		right = category_right(trees, i, feature, x);
-	return node->left + right;
-}
-
 /*
  * LANES walks of `depth` steps: from node at[k] with row rows[k].  Beyond a few
  * steps most paths of a deep tree have ended, so then it is worth asking.
  */
-static inline __attribute__((always_inline)) void
-walk(const MlTrees *trees, uint32_t *at, const double *const *rows, int depth, Questions questions)
+ML_ALWAYS_INLINE void
+walk(const MlTrees *trees, uint32_t *at, const double *const *rows, int depth, MlQuestions questions)
 {
 	uint32_t	i[LANES];
 
@@ -73,7 +36,7 @@ walk(const MlTrees *trees, uint32_t *at, const double *const *rows, int depth, Q
 
 		for (int k = 0; k < LANES; k++)
 		{
-			uint32_t	next = step(trees, i[k], rows[k], questions);
+			uint32_t	next = ml_tree_step(trees, i[k], rows[k], questions);
 
 			moved |= next ^ i[k];
 			i[k] = next;
@@ -86,32 +49,32 @@ walk(const MlTrees *trees, uint32_t *at, const double *const *rows, int depth, Q
 }
 
 static void
-walk_any(const MlTrees *trees, uint32_t *at, const double *const *rows, int depth, Questions questions)
+walk_any(const MlTrees *trees, uint32_t *at, const double *const *rows, int depth, MlQuestions questions)
 {
-	if (questions == PLAIN)
-		walk(trees, at, rows, depth, PLAIN);
-	else if (questions == MISSING)
-		walk(trees, at, rows, depth, MISSING);
+	if (questions == ML_PLAIN)
+		walk(trees, at, rows, depth, ML_PLAIN);
+	else if (questions == ML_MISSING)
+		walk(trees, at, rows, depth, ML_MISSING);
 	else
-		walk(trees, at, rows, depth, CATEGORIES);
+		walk(trees, at, rows, depth, ML_CATEGORIES);
 }
 
 /* What a walk must be ready for, given a row. */
-static Questions
+static MlQuestions
 questions_of(const MlTrees *trees, const double *x)
 {
 	double		sum[4] = {0, 0, 0, 0};
 	int			j = 0;
 
 	if (trees->categories)
-		return CATEGORIES;
+		return ML_CATEGORIES;
 	for (; j + 4 <= trees->p; j += 4)
 		for (int k = 0; k < 4; k++)
 			sum[k] += x[j + k] * 0;
 	for (; j < trees->p; j++)
 		sum[0] += x[j] * 0;
 	/* 0 times anything but NaN and infinity is 0. */
-	return sum[0] + sum[1] + sum[2] + sum[3] == 0 ? PLAIN : MISSING;
+	return sum[0] + sum[1] + sum[2] + sum[3] == 0 ? ML_PLAIN : ML_MISSING;
 }
 
 /* Adds what the leaf says to the outputs. */
@@ -142,7 +105,7 @@ complete(const MlTrees *trees, double *out)
 void
 ml_trees_margin(const MlTrees *trees, const double *x, double *out)
 {
-	Questions	questions = questions_of(trees, x);
+	MlQuestions	questions = questions_of(trees, x);
 	const double *rows[LANES];
 
 	memset(out, 0, sizeof(double) * trees->outputs);
@@ -241,4 +204,54 @@ ml_trees_predict(const void *model, const double *x, double *out)
 	}
 	ml_trees_margin(trees, x, out);
 	apply_link(trees, out);
+}
+
+/* Adds what each tree says to the sums of n rows, at most BLOCK_ROWS: sum[n x outputs]. */
+static void
+add_block(const MlTrees *trees, const double *x, int n, double *sum)
+{
+	MlQuestions	questions = ML_PLAIN;
+
+	for (int i = 0; i < n && questions == ML_PLAIN; i++)
+		questions = questions_of(trees, x + (size_t) i * trees->p);
+	for (int t = 0; t < trees->ntrees; t++)
+		for (int i = 0; i < n; i += LANES)
+		{
+			int			lanes = n - i < LANES ? n - i : LANES;
+			const double *rows[LANES];
+			uint32_t	at[LANES];
+
+			for (int k = 0; k < LANES; k++)
+			{
+				rows[k] = x + (size_t) (i + (k < lanes ? k : 0)) * trees->p;
+				at[k] = trees->root[t];
+			}
+			walk_any(trees, at, rows, trees->depth[t], questions);
+			for (int k = 0; k < lanes; k++)
+				add_leaf(trees, t, at[k], sum + (size_t) (i + k) * trees->outputs);
+		}
+}
+
+void
+ml_trees_predict_rows(const void *model, const double *x, int n, double *out)
+{
+	const MlTrees *trees = model;
+	bool		one = one_of_two(trees);
+	double		both[BLOCK_ROWS * 2];
+
+	for (int i = 0; i < n; i += BLOCK_ROWS)
+	{
+		int			rows = n - i < BLOCK_ROWS ? n - i : BLOCK_ROWS;
+		double	   *sum = one ? both : out + (size_t) i * trees->outputs;
+
+		memset(sum, 0, sizeof(double) * rows * trees->outputs);
+		add_block(trees, x + (size_t) i * trees->p, rows, sum);
+		for (int k = 0; k < rows; k++)
+		{
+			complete(trees, sum + (size_t) k * trees->outputs);
+			apply_link(trees, sum + (size_t) k * trees->outputs);
+			if (one)
+				out[i + k] = both[2 * k + 1];
+		}
+	}
 }

@@ -89,6 +89,7 @@ extern void ml_trees_truncate(MlTrees *trees, int ntrees);	/* keeps the first */
 
 /* The contract's functions, the same for every tree method. */
 extern void ml_trees_predict(const void *model, const double *x, double *out);
+extern void ml_trees_predict_rows(const void *model, const double *x, int n, double *out);	/* the same bits */
 extern void ml_trees_margin(const MlTrees *trees, const double *x, double *out);	/* before the link: outputs */
 extern void ml_trees_save(const void *model, MlWriter *writer);
 extern void *ml_trees_load(MlReader *reader, int format, int p, int classes);
