@@ -40,6 +40,7 @@ make_table(int n, int p, int classes)
 	for (int i = 0; i < n; i++)
 	{
 		double		sum = 0;
+		bool		noise = ml_forest_uniform(99, i) < 0.2;
 
 		t.u[i] = ml_forest_uniform(1, i);
 		for (int j = 0; j < p; j++)
@@ -47,7 +48,8 @@ make_table(int n, int p, int classes)
 			t.x[i * p + j] = ml_forest_uniform(2 + j, i);
 			sum += t.x[i * p + j] * (j % 3);
 		}
-		t.y[i] = classes ? (int) (ml_forest_uniform(99, i) < 0.2 ? ml_forest_uniform(98, i) * classes : fmod(sum, 1) * classes) : sum;
+		/* of 6 columns: the second and the fifth, twice the third and the sixth */
+		t.y[i] = classes == 0 ? sum : (int) ((noise ? ml_forest_uniform(98, i) : fmod(sum / 2, 1)) * classes);
 	}
 	return t;
 }
@@ -211,7 +213,7 @@ test_same_bytes(int classes, bool weighted)
 	ml_threads_end();
 	ml_test_ok(same_bytes(want, got), "%d classes: threads do not matter", classes);
 	want = train(&ml_algo_random_forest, &t, &params, &result);
-	ml_test_budget = budget - ml_memory_left() + (4 << 20);
+	ml_test_budget = budget - ml_memory_left() + (8 << 20);
 	got = train(&ml_algo_random_forest, &t, &params, &result);
 	ml_test_budget = budget;
 	ml_test_ok(same_bytes(want, got), "%d classes: memory does not matter", classes);
@@ -358,7 +360,7 @@ test_errors(void)
 	params.n_estimators = 10000;
 	ml_test_budget = (size_t) 4 << 30;
 	expect_error(&ml_algo_random_forest, &classes, &params, "22023", "a model above 1 GB");
-	params.n_estimators = 100;
+	params.n_estimators = 20;
 	ml_test_budget = budget - ml_memory_left() + (16 << 20);
 	expect_error(&ml_algo_random_forest, &classes, &params, "53200", "a model above the budget");
 	ml_test_budget = budget;
@@ -372,7 +374,6 @@ test_isolation(void)
 	IsolationParams params = {50, 256};
 	Table		t = make_table(5000, 3, 0);
 	Table		r;
-	size_t		budget = ml_test_budget;
 	double		most = 0;
 	double		score;
 	MlResult	result;
@@ -406,12 +407,6 @@ test_isolation(void)
 	got = train(&ml_algo_isolation_forest, &r, &params, &result);
 	ml_test_ok(same_bytes(want, got), "isolation: the order of rows does not matter");
 
-	want = train(&ml_algo_isolation_forest, &t, &params, &result);
-	ml_test_budget = budget - ml_memory_left() + (400 << 10);
-	got = train(&ml_algo_isolation_forest, &t, &params, &result);
-	ml_test_budget = budget;
-	ml_test_ok(same_bytes(want, got), "isolation: memory does not matter");
-
 	/* a thousand rows hold nearly all of the weight: limits must be found by trying */
 	t.w = ml_alloc(t.n, sizeof(double));
 	for (int i = 0; i < t.n; i++)
@@ -421,6 +416,23 @@ test_isolation(void)
 	for (int k = 0; k < params.n_estimators; k++)
 		most = fmin(most, ((MlTrees *) result.model)->cover[((MlTrees *) result.model)->root[k]]);
 	ml_test_ok(most == 256, "isolation: every tree has its rows, also with uneven weights");
+}
+
+/* Rows are read once for all trees, or again for every few. */
+static void
+test_isolation_memory(void)
+{
+	IsolationParams params = {10, 256};
+	Table		t = make_table(5000, 40, 0);
+	size_t		budget = ml_test_budget;
+	MlResult	result;
+	MlWriter	want = train(&ml_algo_isolation_forest, &t, &params, &result);
+	MlWriter	got;
+
+	ml_test_budget = budget - ml_memory_left() + (1200 << 10);
+	got = train(&ml_algo_isolation_forest, &t, &params, &result);
+	ml_test_budget = budget;
+	ml_test_ok(same_bytes(want, got), "isolation: memory does not matter");
 }
 
 static void
@@ -462,6 +474,7 @@ main(void)
 	test_edges();
 	test_errors();
 	test_isolation();
+	test_isolation_memory();
 	test_isolation_edges();
 	return ml_test_done();
 }

@@ -21,7 +21,9 @@
 #include <string.h>
 
 #include "forest.h"
+#include "num/exact.h"
 #include "num/threads.h"
+#include "walk.h"
 
 #define MAX_COPIES 15			/* of a row in a bootstrap sample: more has a probability below 1e-13 */
 #define SAMPLE_ATTEMPTS 100		/* until a sample of few rows is not empty */
@@ -396,26 +398,13 @@ typedef struct OutOfBag
 	int		   *seen;			/* rows of a tile: trees that had not seen it */
 } OutOfBag;
 
-static bool
-goes_right(const MlTrees *trees, uint32_t i, double x)
-{
-	const MlTreeNode *node = &trees->node[i];
-	const uint32_t *set = trees->sets + trees->leaf[i];
-
-	if ((node->feature & ML_NODE_CATEGORY) == 0)
-		return isnan(x) ? (node->feature & ML_NODE_MISSING_RIGHT) != 0 : x >= node->threshold;
-	if (!(x >= 0 && x < 32.0 * set[0]))
-		return (node->feature & ML_NODE_MISSING_RIGHT) != 0;
-	return !(set[1 + (uint32_t) x / 32] >> ((uint32_t) x % 32) & 1);
-}
-
 static const double *
 leaf_of(const MlTrees *trees, int t, const double *x)
 {
 	uint32_t	i = trees->root[t];
 
 	while ((trees->node[i].feature & ML_NODE_LEAF) == 0)
-		i = trees->node[i].left + goes_right(trees, i, x[trees->node[i].feature & ML_NODE_FEATURE]);
+		i = ml_tree_step(trees, i, x, ML_CATEGORIES);
 	return trees->value + (size_t) trees->leaf[i] * trees->width;
 }
 
@@ -454,14 +443,14 @@ right_class(const double *sum, int width, int seen, double y)
 	return best == (int) y;
 }
 
-/* Weight, sum and sum of squares of what is measured. */
+/* Of what is measured; exact, so that the order of rows does not matter. */
 typedef struct OobSums
 {
-	double		w;
-	double		right;			/* classes */
-	double		y;				/* regression: of y - shift */
-	double		yy;
-	double		error;			/* squared */
+	MlExactSum	w;
+	MlExactSum	right;			/* classes */
+	MlExactSum	y;				/* regression: of y - shift */
+	MlExactSum	yy;
+	MlExactSum	error;			/* squared */
 } OobSums;
 
 static void
@@ -478,19 +467,32 @@ oob_add(const OutOfBag *o, OobSums *s)
 
 		if (o->seen[i] == 0)
 			continue;
-		s->w += w;
+		ml_exact_add(&s->w, w, 1);
 		if (t->problem->classes > 0)
-			s->right += right_class(sum, width, o->seen[i], y) ? w : 0;
+			ml_exact_add(&s->right, w, right_class(sum, width, o->seen[i], y));
 		else
 		{
 			double		error = y - sum[0] / o->seen[i];
 
 			y -= t->matrix->shift;
-			s->y += w * y;
-			s->yy += w * y * y;
-			s->error += w * error * error;
+			ml_exact_add(&s->y, w, y);
+			ml_exact_add(&s->yy, w, y * y);
+			ml_exact_add(&s->error, w, error * error);
 		}
 	}
+}
+
+static double
+oob_score(const OobSums *s, bool classes)
+{
+	double		y = ml_exact_value(&s->y);
+	double		w = ml_exact_value(&s->w);
+	double		total;
+
+	if (classes)
+		return w > 0 ? ml_exact_ratio(&s->right, &s->w) : NAN;
+	total = ml_exact_value(&s->yy) - y * y / w;
+	return w > 0 && total > 0 ? 1 - ml_exact_value(&s->error) / total : NAN;
 }
 
 /* The keys of a tile's rows: those of the matrix lie in the order of the data. */
@@ -518,7 +520,7 @@ measure_oob(Training *t, MlData *data)
 {
 	int			width = t->forest->trees.width;
 	OutOfBag	o = {.t = t};
-	OobSums		s = {0};
+	OobSums    *s = ml_alloc(1, sizeof(OobSums));
 	uint64_t	rows = 0;
 	MlTile		tile;
 
@@ -538,16 +540,9 @@ measure_oob(Training *t, MlData *data)
 			ml_threads_run((tile.n + OOB_ROWS - 1) / OOB_ROWS, oob_kernel, &o);
 			ml_check_interrupts();
 		}
-		oob_add(&o, &s);
+		oob_add(&o, s);
 	}
-	if (t->problem->classes > 0)
-		t->forest->oob = s.right / s.w;
-	else
-	{
-		double		total = s.yy - s.y * s.y / s.w;
-
-		t->forest->oob = total > 0 ? 1 - s.error / total : NAN;
-	}
+	t->forest->oob = oob_score(s, t->problem->classes > 0);
 }
 
 /* ---- the contract ---- */
