@@ -40,7 +40,7 @@ flush_pending(MlTraining *t)
 	if (n == 0)
 		return;
 	ml_summaries_add(t->summaries, t->schema->ncells + (t->y_summary ? 1 : 0),
-					 t->pending, n, t->stored_width);
+					 t->pending, n, t->stored_width, 0);
 	ml_dataset_append(t->rows, t->pending, n);
 	t->npending = 0;
 	ml_progress_rows(t->rows_read);

@@ -195,6 +195,7 @@ evaluate(MlResultRows *rows, const MlModel *model, const char *text)
 ML_FUNCTION(ml_sql_evaluate)
 {
 	MlModelRef	ref;
+	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext cxt;
 	MlResultRows rows;
 
@@ -207,6 +208,7 @@ ML_FUNCTION(ml_sql_evaluate)
 	ml_catalog_resolve(ml_arg_text(fcinfo, 0), ML_PREDICT, false, &ref);
 	evaluate(&rows, ml_cache_version(ref.version_id, cxt), ml_arg_text(fcinfo, 1));
 	ml_progress_end();
+	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(cxt);
 	PG_RETURN_VOID();
 }
@@ -214,6 +216,7 @@ ML_FUNCTION(ml_sql_evaluate)
 /* ml_evaluate(model ml_model, source) */
 ML_FUNCTION(ml_sql_evaluate_value)
 {
+	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext cxt;
 	MlResultRows rows;
 
@@ -226,6 +229,7 @@ ML_FUNCTION(ml_sql_evaluate_value)
 	evaluate(&rows, ml_model_unpack((struct varlena *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0))),
 			 ml_arg_text(fcinfo, 1));
 	ml_progress_end();
+	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(cxt);
 	PG_RETURN_VOID();
 }

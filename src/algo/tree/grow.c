@@ -167,6 +167,8 @@ ml_grower_create(MlMatrix *matrix, const MlGrowth *growth)
 	grower->few = grower->direct ? FEW_ROWS_DIRECT : FEW_ROWS;
 	if (grower->few > SUBTREE_WORK / tried)
 		grower->few = SUBTREE_WORK / tried;
+	if (growth->few_rows > 0)
+		grower->few = growth->few_rows;
 	grower->nodes.classes = grower->plan.classes;
 	grower->nodes.words = set_words(matrix);
 	ml_search_create(&grower->search, matrix, growth, &grower->plan, grower->nodes.words);
@@ -565,6 +567,11 @@ expand(MlGrower *grower, int i)
 		way[side] = way_of(grower, left + side);
 	if (!grower->direct && way[1 - small] == MANY)
 		sum_children(grower, i, left + small, left + 1 - small, way[small] == MANY);
+	else if (!grower->direct && way[small] == MANY)
+	{
+		take_slot(grower, left + small);
+		sum_rows(grower, left + small, &grower->plan);
+	}
 	give_slot(grower, i);
 	/* without a limit the last one opened is next: the smaller one, so that few histograms wait */
 	look(grower, left + 1 - small, way[1 - small]);

@@ -41,6 +41,7 @@ typedef struct MlGrowth
 	uint64_t	seed;			/* of this tree */
 	double		g_unit;			/* gradient.g x g_unit is the real gradient */
 	double		h_unit;
+	int			few_rows;		/* nodes of at most so many rows are grown from a copy of them; 0: what is fastest */
 	bool		packed;			/* gradients are small enough (|g| < 2^16, h < 2^16) for sums in 32 bits over a block */
 } MlGrowth;
 
@@ -51,7 +52,8 @@ typedef struct MlGrown
 	int			feature;
 	int			bin;			/* number: bins below this one go left */
 	double		threshold;		/* number: values below go left */
-	bool		missing_left;	/* where missing values and unseen categories go */
+	bool		missing_left;	/* where missing values go, and unseen categories that are not others_left */
+	bool		others_left;	/* where categories beyond the set go; only of imported trees */
 	uint32_t   *set;			/* category: bit l says that level l goes left; else NULL */
 	int			depth;
 	double		gain;			/* of the split, in units of the criterion */

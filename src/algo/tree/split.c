@@ -516,6 +516,13 @@ search_levels(MlSearch *search, const MlNode *node, const int64_t *counts, Sweep
 		sweep->single = true;
 		sweep->order = search->list;
 		keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature, 0);
+		if (sweep->missing != NULL)
+		{
+			/* missing values are one more level */
+			sweep->single = false;
+			sweep->only = sweep->k - 1;
+			keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature, 0);
+		}
 		return;
 	}
 	if (classes <= 2)

@@ -171,7 +171,7 @@ add_split(MlTrees *trees, uint32_t node, uint32_t left, const MlGrown *from)
 	{
 		uint32_t	words = (trees->levels[from->feature] + 31) / 32;
 
-		feature |= ML_NODE_CATEGORY;
+		feature |= ML_NODE_CATEGORY | (from->others_left ? ML_NODE_OTHERS_LEFT : 0);
 		trees->categories = true;
 		trees->leaf[node] = trees->nsets;
 		trees->sets[trees->nsets++] = words;
@@ -375,7 +375,7 @@ check_shape(const MlTrees *trees)
 	switch (trees->link)
 	{
 		case ML_LINK_LOGISTIC:
-			good = classes == 2 && trees->outputs == 1;
+			good = (classes == 2 || classes == 0) && trees->outputs == 1;
 			break;
 		case ML_LINK_SOFTMAX:
 			good = classes >= 2 && trees->outputs == classes;
@@ -473,7 +473,7 @@ load_structure(MlTrees *trees, int t, uint32_t end, const uint32_t *kind, uint32
 			set_leaf(trees, i, (*leaf)++);
 			continue;
 		}
-		if ((kind[i] & ~(ML_NODE_FEATURE | ML_NODE_MISSING_RIGHT | ML_NODE_CATEGORY)) != 0 ||
+		if ((kind[i] & ~(ML_NODE_FEATURE | ML_NODE_MISSING_RIGHT | ML_NODE_CATEGORY | ML_NODE_OTHERS_LEFT)) != 0 ||
 			(kind[i] & ML_NODE_FEATURE) >= (uint32_t) trees->p)
 			ml_corrupt("Node %u of tree %d has the feature %u.", i - trees->root[t], t, kind[i]);
 		if (next + 2 > end)

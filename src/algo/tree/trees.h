@@ -39,6 +39,7 @@ typedef struct MlTreeNode
 #define ML_NODE_MISSING_RIGHT (1u << 24)
 #define ML_NODE_CATEGORY (1u << 25)
 #define ML_NODE_LEAF (1u << 26)
+#define ML_NODE_OTHERS_LEFT (1u << 27)	/* categories beyond the set go left whatever missing values do; of imported models */
 
 typedef struct MlTrees
 {

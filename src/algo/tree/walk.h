@@ -29,7 +29,7 @@ ml_category_right(const MlTrees *trees, uint32_t i, uint32_t feature, double x)
 	uint32_t	code;
 
 	if (!(x >= 0 && x < 32.0 * set[0]))
-		return (feature & ML_NODE_MISSING_RIGHT) != 0;
+		return (feature & (x != x || !(feature & ML_NODE_OTHERS_LEFT) ? ML_NODE_MISSING_RIGHT : 0)) != 0;
 	code = (uint32_t) x;
 	return !(set[1 + code / 32] >> (code % 32) & 1);
 }
