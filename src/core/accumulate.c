@@ -242,11 +242,8 @@ ML_FUNCTION(ml_sql_accumulate)
 			wrong_count(site->spec, site->nargs);
 		finite = cells_from_values(site, &fcinfo->args[first], k);
 	}
-	if ((state->flags & ML_STATE_WEIGHT) && site->cells[site->spec->schema->ncells + 1] < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("weight %g in column \"%s\" is negative",
-						site->cells[site->spec->schema->ncells + 1], site->spec->weight)));
+	if ((state->flags & ML_STATE_WEIGHT) && !ml_weight_fits(site->cells[site->spec->schema->ncells + 1]))
+		ml_reject_weight(site->spec->weight, site->cells[site->spec->schema->ncells + 1]);
 	PG_RETURN_POINTER(ml_state_add(site->spec, state, site->cells, finite, u));
 }
 
