@@ -6,10 +6,12 @@
  * passes, measures, stores and scores.  The same code runs in a backend, in a
  * parallel worker and in the fuzz harness, so nothing here needs postgres.h.
  *
- * Training is a sequence of passes over the rows.  In each pass the core calls
- * init once, accumulate for every tile, combine for the states of parallel
- * workers, days or folds, and then finish, which either ends the training or
- * asks for another pass and hands its `carry` (current coefficients, say) over.
+ * Training has one of two shapes.  *Accumulate* is a sequence of passes over the
+ * rows: in each the core calls init once, accumulate for every tile, combine for
+ * the states of parallel workers, days or folds, and then finish, which either
+ * ends the training or asks for another pass and hands its `carry` (current
+ * coefficients, say) over.  *Fit* is one call that reads the rows itself, as
+ * often as it likes, for algorithms that keep them in a form of their own.
  */
 #ifndef ML_H
 #define ML_H
@@ -32,6 +34,7 @@
 
 #define ML_REGRESSION		(1u << 0)
 #define ML_CLASSIFICATION	(1u << 1)
+#define ML_ANOMALY			(1u << 2)	/* no target: a score, the higher the stranger */
 
 #define ML_SINGLE_PASS		(1u << 0)	/* one pass is the usual case: rows are streamed, not collected */
 #define ML_STANDARDIZED		(1u << 1)	/* tiles arrive as (x - center) / scale */
@@ -39,10 +42,11 @@
 #define ML_WARM_START		(1u << 3)	/* the carry of a fit on a sample starts the full fit */
 #define ML_REFERENCE_LEVEL	(1u << 4)	/* one-hot drops the first level unless a penalty is set */
 #define ML_NO_FEATURES		(1u << 5)	/* trains on the target alone */
+#define ML_NATIVE			(1u << 6)	/* tiles hold numbers as they are, NaN where missing, and categories as level numbers */
 
 /* ---- rows ---- */
 
-/* A block of encoded rows, row-major; never NaN or infinite. */
+/* A block of encoded rows, row-major; never infinite, and NaN only with ML_NATIVE. */
 typedef struct MlTile
 {
 	int			n;				/* rows, 1..ML_TILE_ROWS */
@@ -50,6 +54,8 @@ typedef struct MlTile
 	const double *y;			/* n: target value, or class number 0..classes-1 */
 	const double *w;			/* n: weights > 0, or NULL: all one */
 	const double *offset;		/* n: known part of the linear predictor, or NULL: zero */
+	const double *u;			/* n: in [0, 1), the same for a row in every pass and order of rows */
+	const double *group;		/* n: rows with the same number belong together; NULL without such a column */
 } MlTile;
 
 /* What is to be learned; the same for every tile, state and pass of a training. */
@@ -63,6 +69,12 @@ typedef struct MlProblem
 	const double *scale;		/* p: with ML_STANDARDIZED, what was divided by; else NULL */
 	const bool *scaled;			/* p: a penalty counts this column in units of its standard deviation;
 								 * otherwise in the units of the encoded value */
+	const int  *levels;			/* p: with ML_NATIVE, 0 for a number, else the categories: x is 0..levels-1; else NULL */
+	const signed char *monotone;	/* p: from a parameter of type ML_PARAM_SIGNS, or NULL */
+	int			nsets;			/* from a parameter of type ML_PARAM_SETS, or 0 */
+	const bool *sets;			/* nsets x p: columns that may appear together */
+	uint64_t	seed;
+	const void *start;			/* with fit: a loaded model of the same algorithm and columns to go on from, or NULL */
 	const void *params;			/* the algorithm's parameter struct */
 	int			pass;			/* 0, 1, ... */
 	const double *carry;		/* what finish handed over, or NULL in pass 0 */
@@ -80,7 +92,9 @@ typedef enum MlParamType
 	ML_PARAM_REAL,				/* double */
 	ML_PARAM_PENALTY,			/* double; NaN means "cv": choose by cross-validation */
 	ML_PARAM_ENUM,				/* int: index into choices */
-	ML_PARAM_COLUMN				/* char *: name of a column of the source that plays a role; NULL: none */
+	ML_PARAM_COLUMN,			/* char *: name of a column of the source that plays a role; NULL: none */
+	ML_PARAM_SIGNS,				/* char *: {"column": -1 | 0 | 1, ...}; MlProblem.monotone; NULL: none */
+	ML_PARAM_SETS				/* char *: [["column", ...], ...]; MlProblem.sets; NULL: none */
 } MlParamType;
 
 typedef struct MlParam
@@ -129,6 +143,27 @@ typedef struct MlCoefficient
 typedef struct MlWriter MlWriter;
 typedef struct MlReader MlReader;
 typedef struct MlRows MlRows;
+typedef struct MlData MlData;
+
+/* A model on its way from or to another library. */
+typedef struct MlForeign
+{
+	uint32_t	task;
+	int			p;
+	int			classes;		/* 0 for regression and ranking */
+	const char *const *names;	/* p */
+	const int  *levels;			/* p: 0 for a number, else categories, given as 0..levels-1 */
+	const char *note;			/* what it was: library, version, objective; import only */
+	void	   *model;			/* what predict takes */
+} MlForeign;
+
+typedef struct MlFormat
+{
+	const char *name;			/* as ml_import and ml_export spell it */
+	bool		(*recognize) (const char *bytes, size_t size);
+	void		(*read) (const char *bytes, size_t size, MlForeign *out);	/* ml_malformed, ml_unsupported */
+	void		(*write) (const MlForeign *model, MlWriter *out);	/* ml_unsupported; NULL: reads only */
+} MlFormat;
 
 typedef struct MlAlgorithm
 {
@@ -143,7 +178,13 @@ typedef struct MlAlgorithm
 	/* Complains (ml_fail) about parameters that do not go together; may be NULL. */
 	void		(*check) (const void *params, uint32_t task);
 
-	/* Training.  A state is a flat array of doubles, zeroed before init. */
+	/*
+	 * Training by fit; NULL: by accumulate.  Reads `data` from the start, as
+	 * often as it likes, and sets result (ML_DONE).
+	 */
+	void		(*fit) (const MlProblem *problem, MlData *data, MlResult *result);
+
+	/* Training by accumulate.  A state is a flat array of doubles, zeroed before init. */
 	size_t		(*state_size) (const MlProblem *problem);	/* in doubles */
 	void		(*init) (const MlProblem *problem, double *state);	/* may be NULL */
 	void		(*accumulate) (const MlProblem *problem, double *state, const MlTile *tile);
@@ -185,6 +226,8 @@ typedef struct MlAlgorithm
 	void		(*explain) (const void *model, const double *x, int output, double *base, double *contrib);
 	bool		(*interval) (const void *model, const double *x, double level, double *low, double *high);
 	void		(*importance) (const void *model, double *share);	/* p numbers >= 0 */
+
+	const MlFormat *const *formats; /* of other libraries, ends with NULL; or NULL */
 } MlAlgorithm;
 
 /* Every algorithm is declared here: the Makefile makes the list from the folders. */
@@ -197,12 +240,34 @@ typedef struct MlAlgorithm
 /* Allocates count * size zeroed bytes against the memory budget; freed with the training. */
 extern void *ml_alloc(size_t count, size_t size);
 
+/* Gives memory of ml_alloc back before the training ends. */
+extern void ml_free(void *pointer);
+
+/* Bytes that ml_alloc would still give; to be asked before a choice between memory and file. */
+extern size_t ml_memory_left(void);
+
+/* The rows of a fit: rewind, then tiles until false; a tile is valid until the next. */
+extern uint64_t ml_data_rows(const MlData *data);
+extern void ml_data_rewind(MlData *data);
+extern bool ml_data_next(MlData *data, MlTile *tile);
+
+/* A temporary file of any size, gone with the training; ends the training when a limit or the disk says no. */
+typedef struct MlFile MlFile;
+extern MlFile *ml_file_create(void);
+extern void ml_file_write(MlFile *file, uint64_t at, const void *bytes, size_t size);
+extern void ml_file_read(MlFile *file, uint64_t at, void *bytes, size_t size);
+extern void ml_file_close(MlFile *file);
+
+/* For ml.progress; lets interrupts through. */
+extern void ml_report_iteration(int iteration, double objective);
+
 /* A message for ml_train's warnings column, and a WARNING to the client. */
 extern void ml_warn(const char *format,...) ML_PRINTF(1, 2);
 
-/* Ends the training: the data cannot be learned from (22000), or a parameter is wrong (22023). */
+/* Ends the training: the data cannot be learned from (22000), a parameter is wrong (22023), a library is missing (58P01). */
 extern void ml_fail_data(const char *format,...) ML_PRINTF(1, 2) ML_NORETURN;
 extern void ml_fail_param(const char *format,...) ML_PRINTF(1, 2) ML_NORETURN;
+extern void ml_fail_library(const char *format,...) ML_PRINTF(1, 2) ML_NORETURN;
 
 /* Lets a cancel or timeout through; at least every 50 ms inside finish. */
 extern void ml_check_interrupts(void);
@@ -213,6 +278,7 @@ extern void ml_write_u32(MlWriter *writer, uint32_t value);
 extern void ml_write_u64(MlWriter *writer, uint64_t value);
 extern void ml_write_f64(MlWriter *writer, double value);
 extern void ml_write_f64s(MlWriter *writer, const double *values, size_t count);
+extern void ml_write_u32s(MlWriter *writer, const uint32_t *values, size_t count);
 extern void ml_write_text(MlWriter *writer, const char *value);		/* NULL is kept */
 extern uint8_t ml_read_u8(MlReader *reader);
 extern uint32_t ml_read_u32(MlReader *reader, uint32_t max);
@@ -220,9 +286,20 @@ extern uint64_t ml_read_u64(MlReader *reader);
 extern double ml_read_f64(MlReader *reader);	/* may be NaN */
 extern double ml_read_finite(MlReader *reader);
 extern double *ml_read_f64s(MlReader *reader, size_t count);	/* finite ones; checks count before allocating */
+extern void ml_read_u32s(MlReader *reader, uint32_t *values, size_t count);
 extern char *ml_read_text(MlReader *reader);
 extern size_t ml_read_left(const MlReader *reader);
+
+/*
+ * Memory for what load makes of the bytes: not counted against the budget,
+ * since a model must be usable wherever it can be read, but ml_corrupt for more
+ * than 64 bytes for each byte left.  Not zeroed.
+ */
+extern void *ml_read_room(const MlReader *reader, size_t count, size_t size);
 extern void ml_corrupt(const char *format,...) ML_PRINTF(1, 2) ML_NORETURN;
+extern void ml_malformed(const char *format,...) ML_PRINTF(1, 2) ML_NORETURN;	/* a model to be imported is not one (22P02) */
+extern void ml_unsupported(const char *format,...) ML_PRINTF(1, 2) ML_NORETURN;	/* well-formed, but nothing we can do (0A000) */
+extern void ml_write_bytes(MlWriter *writer, const void *bytes, size_t size);
 
 /* A line of ml_describe; value may be NULL: undefined. */
 extern void ml_row_text(MlRows *rows, const char *item, const char *value);

@@ -9,26 +9,20 @@
  * all further rows go to the file, and later come back, a chunk at a time.
  *
  * Memory belongs to a context of the dataset's own, below the one current at
- * creation; deleting that context closes the file.  The file is also known to
- * the resource owner current at creation, which closes it when a (sub)transaction
- * fails; whichever comes first, the other must not touch the file again.
+ * creation; deleting that context closes the file.
  */
 #include "core/dataset.h"
 
-#include "commands/tablespace.h"
-#include "executor/instrument.h"
+#include "core/file.h"
 #include "miscadmin.h"
-#include "storage/fd.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
-#include "utils/wait_event.h"
 
 #define CHUNK_BYTES (1024 * 1024)
 
 struct MlDataset
 {
 	MemoryContext cxt;
-	ResourceOwner owner;
+	ResourceOwner owner;		/* current at creation: the file is to live as long */
 	int			width;
 	Size		budget;
 	Size		chunk_bytes;
@@ -42,37 +36,12 @@ struct MlDataset
 	int			maxchunks;
 	int			filled;			/* rows in the last chunk */
 
-	bool		spilled;
-	File		file;			/* 0: none, or closed */
-	off_t		file_bytes;
+	MlFile	   *file;			/* or NULL: not spilled */
+	uint64		file_bytes;
 	int64		buffered;		/* number of the chunk of rows that the buffer holds */
 
 	int64		next_row;
-	MemoryContextCallback on_delete;
 };
-
-/* Called when any resource owner lets go; ours has just closed the file. */
-static void
-owner_released(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg)
-{
-	MlDataset  *ds = arg;
-
-	if (phase == RESOURCE_RELEASE_AFTER_LOCKS && CurrentResourceOwner == ds->owner)
-		ds->file = 0;
-}
-
-static void
-context_deleted(void *arg)
-{
-	MlDataset  *ds = arg;
-
-	if (!ds->spilled)
-		return;
-	UnregisterResourceReleaseCallback(owner_released, ds);
-	if (ds->file > 0)
-		FileClose(ds->file);
-	ds->file = 0;
-}
 
 MlDataset *
 ml_dataset_create(int width, Size budget)
@@ -89,9 +58,6 @@ ml_dataset_create(int width, Size budget)
 	ds->budget = budget;
 	ds->chunk_rows = ML_TILE_ROWS * (int) Max(tiles, 1);
 	ds->chunk_bytes = mul_size(row_bytes, ds->chunk_rows);
-	ds->on_delete.func = context_deleted;
-	ds->on_delete.arg = ds;
-	MemoryContextRegisterResetCallback(cxt, &ds->on_delete);
 	return ds;
 }
 
@@ -99,40 +65,20 @@ ml_dataset_create(int width, Size budget)
 static void
 write_buffer(MlDataset *ds)
 {
-	int			bytes = ds->filled * ds->width * sizeof(double);
-	int			written;
+	Size		bytes = (Size) ds->filled * ds->width * sizeof(double);
 
-	CHECK_FOR_INTERRUPTS();
-	if (bytes == 0)
-		return;
-	errno = 0;
-	written = FileWrite(ds->file, (char *) ds->chunks[ds->nchunks - 1], bytes, ds->file_bytes,
-						WAIT_EVENT_BUFFILE_WRITE);
-	if (written != bytes)
-	{
-		/* a short write without an error means that the disk is full */
-		if (written >= 0 || errno == 0)
-			errno = ENOSPC;
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not write temporary file of training rows: %m")));
-	}
+	ml_file_write(ds->file, ds->file_bytes, ds->chunks[ds->nchunks - 1], bytes);
 	ds->file_bytes += bytes;
-	pgBufferUsage.temp_blks_written += bytes / BLCKSZ;
 }
 
 /* Opens the file; the last chunk becomes its buffer. */
 static void
 spill(MlDataset *ds)
 {
-	ResourceOwner old_owner = CurrentResourceOwner;
+	MemoryContext old = MemoryContextSwitchTo(ds->cxt);
 
-	PrepareTempTablespaces();
-	RegisterResourceReleaseCallback(owner_released, ds);
-	ds->spilled = true;
-	CurrentResourceOwner = ds->owner;
-	ds->file = OpenTemporaryFile(false);
-	CurrentResourceOwner = old_owner;
+	ds->file = ml_file_open(ds->owner, "training rows");
+	MemoryContextSwitchTo(old);
 }
 
 /* Makes room for at least one more row in the last chunk. */
@@ -145,7 +91,7 @@ next_chunk(MlDataset *ds)
 	/* One chunk is always there, however small the budget is. */
 	if (ds->nchunks > 0 && (Size) (ds->nchunks + 1) * ds->chunk_bytes > ds->budget)
 	{
-		if (!ds->spilled)
+		if (ds->file == NULL)
 			spill(ds);
 		write_buffer(ds);
 		ds->filled = 0;
@@ -196,7 +142,7 @@ ml_dataset_seal(MlDataset *ds)
 {
 	Assert(!ds->sealed);
 
-	if (ds->spilled)
+	if (ds->file)
 		write_buffer(ds);
 	ds->buffered = ds->rows > 0 ? (ds->rows - 1) / ds->chunk_rows : 0;
 	ds->sealed = true;
@@ -212,7 +158,7 @@ ml_dataset_rows(const MlDataset *ds)
 bool
 ml_dataset_spilled(const MlDataset *ds)
 {
-	return ds->spilled;
+	return ds->file != NULL;
 }
 
 void
@@ -227,24 +173,12 @@ ml_dataset_rewind(MlDataset *ds)
 static void
 read_chunk(MlDataset *ds, int64 chunk)
 {
-	int64		first = chunk - (ds->nchunks - 1);	/* in the file */
-	off_t		at = first * (off_t) ds->chunk_bytes;
-	int			bytes = (int) Min((off_t) ds->chunk_bytes, ds->file_bytes - at);
-	int			got = FileRead(ds->file, (char *) ds->chunks[ds->nchunks - 1], bytes, at,
-							   WAIT_EVENT_BUFFILE_READ);
+	uint64		at = (uint64) (chunk - (ds->nchunks - 1)) * ds->chunk_bytes;
+	Size		bytes = (Size) Min((uint64) ds->chunk_bytes, ds->file_bytes - at);
 
 	ds->buffered = -1;
-	if (got < 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not read temporary file of training rows: %m")));
-	if (got != bytes)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("could not read temporary file of training rows: read only %d of %d bytes",
-						got, bytes)));
+	ml_file_read(ds->file, at, ds->chunks[ds->nchunks - 1], bytes);
 	ds->buffered = chunk;
-	pgBufferUsage.temp_blks_read += bytes / BLCKSZ;
 }
 
 int
@@ -261,7 +195,7 @@ ml_dataset_next(MlDataset *ds, const double **rows)
 	if (left <= 0)
 		return 0;
 
-	if (ds->spilled && number >= ds->nchunks - 1)
+	if (ds->file && number >= ds->nchunks - 1)
 	{
 		if (ds->buffered != number && ds->width > 0)
 			read_chunk(ds, number);

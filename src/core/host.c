@@ -2,7 +2,8 @@
  * host.c - what the core does for algorithms (the end of ml.h) in a backend.
  *
  * Memory: ml_alloc takes from CurrentMemoryContext and counts, for each context,
- * what it has given out there; the count goes when the context is reset.  The
+ * what it has given out there; ml_free takes it off, and the count goes when the
+ * context is reset.  The
  * limit holds for one context, so that unpacked models in the cache take
  * nothing away from a training.
  *
@@ -17,6 +18,7 @@
 #include <math.h>
 
 #include "access/xact.h"
+#include "core/progress.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -48,17 +50,17 @@ charge_forget(void *cxt)
 	hash_search(charges, &key, HASH_REMOVE, NULL);
 }
 
-/* The charge of the current context, or NULL. */
+/* The charge of a context, or NULL. */
 static Charge *
-charge_find(void)
+charge_find(MemoryContext cxt)
 {
-	return charges ? hash_search(charges, &CurrentMemoryContext, HASH_FIND, NULL) : NULL;
+	return charges ? hash_search(charges, &cxt, HASH_FIND, NULL) : NULL;
 }
 
 static void
 charge_add(Size bytes)
 {
-	Charge	   *charge = charge_find();
+	Charge	   *charge = charge_find(CurrentMemoryContext);
 
 	if (charge == NULL)
 	{
@@ -88,7 +90,7 @@ ml_budget_bytes(void)
 void
 ml_budget_check(Size bytes, const char *what)
 {
-	Charge	   *charge = charge_find();
+	Charge	   *charge = charge_find(CurrentMemoryContext);
 	Size		used = charge ? charge->bytes : 0;
 	Size		budget = ml_budget_bytes();
 
@@ -105,6 +107,7 @@ void *
 ml_alloc(size_t count, size_t size)
 {
 	Size		bytes;
+	void	   *memory;
 
 	if (size != 0 && count > MaxAllocHugeSize / size)
 		ereport(ERROR,
@@ -113,8 +116,29 @@ ml_alloc(size_t count, size_t size)
 				 errdetail("%zu items of %zu bytes were asked for.", count, size)));
 	bytes = count * size;
 	ml_budget_check(bytes, "training");
-	charge_add(bytes);
-	return ml_alloc_zeroed(bytes);
+	memory = ml_alloc_zeroed(bytes);
+	charge_add(GetMemoryChunkSpace(memory));	/* what ml_free can find out, too */
+	return memory;
+}
+
+void
+ml_free(void *pointer)
+{
+	Charge	   *charge = charge_find(GetMemoryChunkContext(pointer));
+
+	if (charge)
+		charge->bytes -= Min(charge->bytes, GetMemoryChunkSpace(pointer));
+	pfree(pointer);
+}
+
+size_t
+ml_memory_left(void)
+{
+	Charge	   *charge = charge_find(CurrentMemoryContext);
+	Size		used = charge ? charge->bytes : 0;
+	Size		budget = ml_budget_bytes();
+
+	return used < budget ? budget - used : 0;
 }
 
 /* What a cancel waits for: the first touch of 4 MB takes two milliseconds. */
@@ -298,6 +322,18 @@ ml_fail_param(const char *format,...)
 }
 
 void
+ml_fail_library(const char *format,...)
+{
+	va_list		args;
+	char	   *message;
+
+	va_start(args, format);
+	message = format_message(format, args);
+	va_end(args);
+	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FILE), errmsg_internal("%s", message)));
+}
+
+void
 ml_corrupt(const char *format,...)
 {
 	va_list		args;
@@ -313,9 +349,66 @@ ml_corrupt(const char *format,...)
 }
 
 void
+ml_malformed(const char *format,...)
+{
+	va_list		args;
+	char	   *message;
+
+	va_start(args, format);
+	message = format_message(format, args);
+	va_end(args);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+			 errmsg("the model to be imported cannot be read"),
+			 errdetail_internal("%s", message)));
+}
+
+void
+ml_unsupported(const char *format,...)
+{
+	va_list		args;
+	char	   *message;
+
+	va_start(args, format);
+	message = format_message(format, args);
+	va_end(args);
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("not supported: %s", message)));
+}
+
+void
 ml_check_interrupts(void)
 {
 	CHECK_FOR_INTERRUPTS();
+}
+
+void
+ml_report_iteration(int iteration, double objective)
+{
+	ml_progress_iteration(iteration, objective);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/* ---- rows of a fit ---- */
+
+uint64_t
+ml_data_rows(const MlData *data)
+{
+	return data->rows;
+}
+
+void
+ml_data_rewind(MlData *data)
+{
+	data->rewind(data);
+}
+
+bool
+ml_data_next(MlData *data, MlTile *tile)
+{
+	CHECK_FOR_INTERRUPTS();
+	return data->next(data, tile);
 }
 
 /* ---- writing bytes ---- */
@@ -366,6 +459,27 @@ ml_write_f64s(MlWriter *writer, const double *values, size_t count)
 			CHECK_FOR_INTERRUPTS();
 		ml_write_f64(writer, values[i]);
 	}
+}
+
+void
+ml_write_u32s(MlWriter *writer, const uint32_t *values, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+	{
+		if ((i & 0xffff) == 0xffff)
+			CHECK_FOR_INTERRUPTS();
+		ml_write_u32(writer, values[i]);
+	}
+}
+
+void
+ml_write_bytes(MlWriter *writer, const void *bytes, size_t size)
+{
+	if (size > MaxAllocSize)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("%zu bytes cannot be written at once", size)));
+	appendBinaryStringInfo(&writer->buf, bytes, (int) size);
 }
 
 void
@@ -479,6 +593,31 @@ ml_read_f64s(MlReader *reader, size_t count)
 		values[i] = ml_read_finite(reader);
 	}
 	return values;
+}
+
+void
+ml_read_u32s(MlReader *reader, uint32_t *values, size_t count)
+{
+	if (count > ml_read_left(reader) / sizeof(uint32))
+		ml_corrupt("%zu numbers were expected at byte %zu, but only %zu bytes are left.",
+				   count, reader->at, ml_read_left(reader));
+	ml_copy(values, take(reader, count * sizeof(uint32)), count * sizeof(uint32));
+	for (size_t i = 0; i < count; i++)
+		values[i] = pg_ntoh32(values[i]);
+}
+
+/* A node of a tree, the widest thing that few bytes become, is 36 bytes of 4. */
+#define ROOM_PER_BYTE 64
+
+void *
+ml_read_room(const MlReader *reader, size_t count, size_t size)
+{
+	size_t		most = Min(ml_read_left(reader), MaxAllocHugeSize / ROOM_PER_BYTE) * ROOM_PER_BYTE;
+
+	if (size != 0 && count > most / size)
+		ml_corrupt("%zu items of %zu bytes cannot come from the %zu bytes left at byte %zu.",
+				   count, size, ml_read_left(reader), reader->at);
+	return MemoryContextAllocExtended(CurrentMemoryContext, count * size, MCXT_ALLOC_HUGE);
 }
 
 char *

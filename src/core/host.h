@@ -24,6 +24,14 @@ struct MlReader
 	size_t		at;
 };
 
+/* The rows of a fit, from whoever has them; the first field of his own struct. */
+struct MlData
+{
+	uint64		rows;
+	void		(*rewind) (MlData *data);
+	bool		(*next) (MlData *data, MlTile *tile);
+};
+
 extern Size ml_budget_bytes(void);	/* maintenance_work_mem */
 
 /*

@@ -45,6 +45,10 @@ ml_param_type_name(MlParamType type)
 			return "choice";
 		case ML_PARAM_COLUMN:
 			return "column";
+		case ML_PARAM_SIGNS:
+			return "signs";
+		case ML_PARAM_SETS:
+			return "sets";
 	}
 	elog(ERROR, "unknown parameter type %d", (int) type);
 }
@@ -118,7 +122,7 @@ set_default(const MlParam *param, void *out)
 
 	if (def == NULL)
 	{
-		if (param->type == ML_PARAM_COLUMN)
+		if (param->type == ML_PARAM_COLUMN || param->type == ML_PARAM_SIGNS || param->type == ML_PARAM_SETS)
 			FIELD(char *, out, param) = NULL;
 		else if (param->type == ML_PARAM_REAL)
 			FIELD(double, out, param) = NAN;
@@ -141,6 +145,9 @@ set_default(const MlParam *param, void *out)
 		case ML_PARAM_COLUMN:
 			FIELD(char *, out, param) = pstrdup(def);
 			return NULL;
+		case ML_PARAM_SIGNS:
+		case ML_PARAM_SETS:
+			return psprintf("parameter \"%s\" can have no default", param->name);
 		case ML_PARAM_PENALTY:
 			if (strcmp(def, "cv") == 0)
 			{
@@ -325,6 +332,8 @@ fail_type(const MlParam *param, JsonbValue *value)
 		[ML_PARAM_PENALTY] = "Expected is a number of at least 0, or \"cv\".",
 		[ML_PARAM_ENUM] = NULL,
 		[ML_PARAM_COLUMN] = "Expected is the name of a column, as a string.",
+		[ML_PARAM_SIGNS] = "Expected is an object of columns with -1, 0 or 1, as in {\"age\": 1}.",
+		[ML_PARAM_SETS] = "Expected is an array of arrays of columns, as in [[\"age\", \"income\"], [\"city\"]].",
 	};
 	int			n = 0;
 
@@ -361,6 +370,57 @@ parse_number(const MlParam *param, JsonbValue *value)
 				 errmsg("value %s is out of range for parameter \"%s\"", quote_json(value), param->name),
 				 errdetail_internal("%s", range_text(param))));
 	return number;
+}
+
+/* Checks {"column": -1 | 0 | 1, ...}; whether there are such columns is known later. */
+static bool
+is_signs(JsonbValue *value)
+{
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	member;
+
+	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
+		return false;
+	it = JsonbIteratorInit(value->val.binary.data);
+	while ((token = JsonbIteratorNext(&it, &member, true)) != WJB_DONE)
+	{
+		double		sign;
+
+		if (token != WJB_VALUE)
+			continue;
+		if (member.type != jbvNumeric)
+			return false;
+		sign = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
+												  NumericGetDatum(member.val.numeric)));
+		if (sign != -1 && sign != 0 && sign != 1)
+			return false;
+	}
+	return true;
+}
+
+/* Checks [["column", ...], ...]. */
+static bool
+is_sets(JsonbValue *value)
+{
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	member;
+	int			depth = 0;
+
+	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
+		return false;
+	it = JsonbIteratorInit(value->val.binary.data);
+	while ((token = JsonbIteratorNext(&it, &member, false)) != WJB_DONE)
+	{
+		if (token == WJB_BEGIN_OBJECT)
+			return false;
+		depth += token == WJB_BEGIN_ARRAY;
+		depth -= token == WJB_END_ARRAY;
+		if (depth > 2 || (token == WJB_ELEM && (depth != 2 || member.type != jbvString)))
+			return false;
+	}
+	return true;
 }
 
 static void
@@ -401,6 +461,12 @@ parse_value(const MlParam *param, JsonbValue *value, void *out)
 			if (word == NULL || word[0] == '\0')
 				fail_type(param, value);
 			FIELD(char *, out, param) = word;
+			break;
+		case ML_PARAM_SIGNS:
+		case ML_PARAM_SETS:
+			if (!(param->type == ML_PARAM_SIGNS ? is_signs(value) : is_sets(value)))
+				fail_type(param, value);
+			FIELD(char *, out, param) = JsonbToCString(NULL, value->val.binary.data, value->val.binary.len);
 			break;
 	}
 }
@@ -510,6 +576,18 @@ field_value(const MlParam *param, const void *in, JsonbValue *value)
 			text = CONST_FIELD(char *, in, param);
 			if (text != NULL)
 				string_value(text, value);
+			break;
+		case ML_PARAM_SIGNS:
+		case ML_PARAM_SETS:
+			text = CONST_FIELD(char *, in, param);
+			if (text != NULL)
+			{
+				Jsonb	   *jsonb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+
+				value->type = jbvBinary;
+				value->val.binary.data = &jsonb->root;
+				value->val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
+			}
 			break;
 	}
 }

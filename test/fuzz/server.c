@@ -40,9 +40,11 @@ typedef struct Piece
 {
 	struct Piece *next;
 	struct Piece *prev;
+	Size		size;
+	MemoryContext context;		/* where GetMemoryChunkContext looks for it before version 16 */
 } Piece;
 
-static Piece pieces = {&pieces, &pieces};
+static Piece pieces = {&pieces, &pieces, 0, NULL};
 
 static void *
 get(Size size, int flags)
@@ -57,6 +59,8 @@ get(Size size, int flags)
 	piece = (flags & MCXT_ALLOC_ZERO) ? calloc(1, sizeof(Piece) + size) : malloc(sizeof(Piece) + size);
 	if (piece == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	piece->size = size;
+	piece->context = &context;
 	piece->next = pieces.next;
 	piece->prev = &pieces;
 	piece->next->prev = piece->prev->next = piece;
@@ -87,6 +91,10 @@ fuzz_reset(void)
 		pfree(pieces.next + 1);
 }
 
+Size GetMemoryChunkSpace(void *pointer) { return ((Piece *) pointer - 1)->size; }
+#if PG_VERSION_NUM >= 160000
+MemoryContext GetMemoryChunkContext(void *pointer) { return &context; }
+#endif
 void *palloc(Size size) { return get(size, 0); }
 void *palloc0(Size size) { return get(size, MCXT_ALLOC_ZERO); }
 void *palloc_extended(Size size, int flags) { return get(size, flags); }
@@ -144,6 +152,7 @@ repalloc(void *pointer, Size size)
 	Piece	   *piece = (Piece *) pointer - 1;
 
 	piece = realloc(piece, sizeof(Piece) + size);
+	piece->size = size;
 	piece->next->prev = piece->prev->next = piece;
 	return piece + 1;
 }

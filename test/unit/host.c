@@ -59,13 +59,18 @@ ml_test_done(void)
 
 /* ---- memory ---- */
 
+/* In front of each piece; 16 bytes more than its fields need, so that pieces are aligned. */
 typedef struct Block
 {
 	struct Block *next;
-	void	   *data;
+	struct Block *prev;
+	size_t		bytes;
+	size_t		pad;
 } Block;
 
-static Block *blocks = NULL;
+static Block blocks = {&blocks, &blocks, 0, 0};
+static size_t in_use = 0;
+size_t		ml_test_budget = SIZE_MAX;
 
 void *
 ml_alloc(size_t count, size_t size)
@@ -74,27 +79,157 @@ ml_alloc(size_t count, size_t size)
 
 	if (size != 0 && count > SIZE_MAX / 2 / size)
 		ml_test_fail("54000", "memory request is too large");
-	block = malloc(sizeof(Block));
-	if (block != NULL)
-		block->data = calloc(count * size + 1, 1);
-	if (block == NULL || block->data == NULL)
+	if (count * size > ml_memory_left())
+		ml_test_fail("53200", "memory budget exceeded by training");
+	block = calloc(sizeof(Block) + count * size, 1);
+	if (block == NULL)
 		ml_test_fail("53200", "out of memory");
-	block->next = blocks;
-	blocks = block;
-	return block->data;
+	block->bytes = count * size;
+	in_use += block->bytes;
+	block->next = blocks.next;
+	block->prev = &blocks;
+	block->next->prev = block->prev->next = block;
+	return block + 1;
+}
+
+void
+ml_free(void *pointer)
+{
+	Block	   *block = (Block *) pointer - 1;
+
+	block->next->prev = block->prev;
+	block->prev->next = block->next;
+	in_use -= block->bytes;
+	free(block);
+}
+
+size_t
+ml_memory_left(void)
+{
+	return in_use < ml_test_budget ? ml_test_budget - in_use : 0;
 }
 
 void
 ml_test_free_all(void)
 {
-	while (blocks != NULL)
-	{
-		Block	   *next = blocks->next;
+	while (blocks.next != &blocks)
+		ml_free(blocks.next + 1);
+}
 
-		free(blocks->data);
-		free(blocks);
-		blocks = next;
-	}
+/* ---- rows of a fit ---- */
+
+struct MlData
+{
+	uint64_t	rows;
+	uint64_t	next;
+	int			p;
+	const double *x;
+	const double *y;
+	const double *w;
+	const double *offset;
+	const double *u;
+	const double *group;
+	double		own_u[ML_TILE_ROWS];
+};
+
+MlData *
+ml_test_data(uint64_t rows, int p, const double *x, const double *y, const double *w,
+			 const double *offset, const double *u, const double *group)
+{
+	MlData	   *data = ml_alloc(1, sizeof(MlData));
+
+	data->rows = rows;
+	data->p = p;
+	data->x = x;
+	data->y = y;
+	data->w = w;
+	data->offset = offset;
+	data->u = u;
+	data->group = group;
+	return data;
+}
+
+uint64_t
+ml_data_rows(const MlData *data)
+{
+	return data->rows;
+}
+
+void
+ml_data_rewind(MlData *data)
+{
+	data->next = 0;
+}
+
+/* A number in [0, 1) from the row's (Steele, Lea and Flood 2014: SplitMix64). */
+static double
+row_uniform(uint64_t row)
+{
+	uint64_t	z = (row + 1) * UINT64_C(0x9E3779B97F4A7C15);
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+	return (double) ((z ^ (z >> 31)) >> 11) * 0x1p-53;
+}
+
+bool
+ml_data_next(MlData *data, MlTile *tile)
+{
+	uint64_t	at = data->next;
+	uint64_t	left = data->rows - at;
+
+	if (left == 0)
+		return false;
+	tile->n = left < ML_TILE_ROWS ? (int) left : ML_TILE_ROWS;
+	tile->x = data->x + at * data->p;
+	tile->y = data->y ? data->y + at : NULL;
+	tile->w = data->w ? data->w + at : NULL;
+	tile->offset = data->offset ? data->offset + at : NULL;
+	tile->group = data->group ? data->group + at : NULL;
+	tile->u = data->u ? data->u + at : data->own_u;
+	for (int i = 0; i < tile->n && data->u == NULL; i++)
+		data->own_u[i] = row_uniform(at + i);
+	data->next += tile->n;
+	return true;
+}
+
+/* ---- temporary files ---- */
+
+struct MlFile
+{
+	FILE	   *file;
+};
+
+MlFile *
+ml_file_create(void)
+{
+	MlFile	   *file = ml_alloc(1, sizeof(MlFile));
+
+	file->file = tmpfile();
+	if (file->file == NULL)
+		ml_test_fail("58030", "could not create temporary file");
+	return file;
+}
+
+void
+ml_file_write(MlFile *file, uint64_t at, const void *bytes, size_t size)
+{
+	if (fseeko(file->file, (off_t) at, SEEK_SET) != 0 || fwrite(bytes, 1, size, file->file) != size)
+		ml_test_fail("58030", "could not write temporary file");
+}
+
+void
+ml_file_read(MlFile *file, uint64_t at, void *bytes, size_t size)
+{
+	if (fseeko(file->file, (off_t) at, SEEK_SET) != 0 || fread(bytes, 1, size, file->file) != size)
+		ml_test_fail("58030", "could not read temporary file");
+}
+
+void
+ml_file_close(MlFile *file)
+{
+	fclose(file->file);
+	ml_free(file);
 }
 
 /* ---- messages ---- */
@@ -168,6 +303,15 @@ ml_fail_param(const char *format,...)
 }
 
 void
+ml_fail_library(const char *format,...)
+{
+	va_list		args;
+
+	va_start(args, format);
+	fail("58P01", format, args);
+}
+
+void
 ml_corrupt(const char *format,...)
 {
 	va_list		args;
@@ -177,8 +321,32 @@ ml_corrupt(const char *format,...)
 }
 
 void
+ml_malformed(const char *format,...)
+{
+	va_list		args;
+
+	va_start(args, format);
+	fail("22P02", format, args);
+}
+
+void
+ml_unsupported(const char *format,...)
+{
+	va_list		args;
+
+	va_start(args, format);
+	fail("0A000", format, args);
+}
+
+void
 ml_check_interrupts(void)
 {
+}
+
+void
+ml_report_iteration(int iteration, double objective)
+{
+	ml_check_interrupts();
 }
 
 /* ---- bytes ---- */
@@ -240,6 +408,19 @@ ml_write_f64s(MlWriter *writer, const double *values, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		ml_write_f64(writer, values[i]);
+}
+
+void
+ml_write_u32s(MlWriter *writer, const uint32_t *values, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		ml_write_u32(writer, values[i]);
+}
+
+void
+ml_write_bytes(MlWriter *writer, const void *bytes, size_t size)
+{
+	put(writer, bytes, size);
 }
 
 void
@@ -334,6 +515,25 @@ ml_read_f64s(MlReader *reader, size_t count)
 	for (size_t i = 0; i < count; i++)
 		values[i] = ml_read_finite(reader);
 	return values;
+}
+
+void
+ml_read_u32s(MlReader *reader, uint32_t *values, size_t count)
+{
+	if (count > ml_read_left(reader) / sizeof(uint32_t))
+		ml_corrupt("%zu numbers were expected at byte %zu, but only %zu bytes are left.",
+				   count, reader->at, ml_read_left(reader));
+	for (size_t i = 0; i < count; i++)
+		values[i] = (uint32_t) take_number(reader, 4);
+}
+
+void *
+ml_read_room(const MlReader *reader, size_t count, size_t size)
+{
+	if (size != 0 && count > ml_read_left(reader) * 64 / size)
+		ml_corrupt("%zu items of %zu bytes cannot come from the %zu bytes left at byte %zu.",
+				   count, size, ml_read_left(reader), reader->at);
+	return ml_alloc(count, size);
 }
 
 char *

@@ -41,6 +41,13 @@ extern void ml_test_uncatch(void);
 extern void ml_test_fail(const char *sqlstate, const char *format,...) ML_PRINTF(2, 3) ML_NORETURN;
 extern void ml_test_free_all(void);
 
+/* Bytes that ml_alloc may have given out and not got back; at first without end. */
+extern size_t ml_test_budget;
+
+/* Rows for a fit; the arrays are the caller's, w, offset, u and group may be NULL (u: from the row's number). */
+extern MlData *ml_test_data(uint64_t rows, int p, const double *x, const double *y, const double *w,
+							const double *offset, const double *u, const double *group);
+
 extern char ml_test_message[];	/* of the last error */
 extern const char *ml_test_sqlstate;	/* of the last error */
 extern char ml_test_warning[];	/* the last one */

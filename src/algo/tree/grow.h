@@ -1,0 +1,96 @@
+/*
+ * grow.h - one tree from the binned rows: histograms, split search, partition.
+ * All tree methods grow their trees here.
+ */
+#ifndef ML_TREE_GROW_H
+#define ML_TREE_GROW_H
+
+#include "matrix.h"
+
+typedef enum MlCriterion
+{
+	ML_SPLIT_GRADIENT,			/* G^2 / (H + l2), of gradients; with g = -w y, h = w it is the variance */
+	ML_SPLIT_GINI,				/* of class counts: gradient.g is the class, gradient.h the weight */
+	ML_SPLIT_ENTROPY
+} MlCriterion;
+
+/* How a tree is grown; zero where not used. */
+typedef struct MlGrowth
+{
+	MlCriterion criterion;
+	int			classes;		/* GINI, ENTROPY */
+	int			max_depth;		/* 0: no limit */
+	int			max_leaves;		/* 0: no limit */
+	bool		best_first;		/* the leaf with the greatest gain next; otherwise level by level */
+	double		l1;
+	double		l2;
+	double		gamma;			/* least gain of a split */
+	double		min_child_weight;	/* least sum of h in a child */
+	double		min_child_rows;	/* least rows in a child */
+	double		min_split_rows; /* least rows in a node to be split */
+	double		max_step;		/* limit of a leaf's value, 0: none */
+	double		colsample_tree; /* share of columns, rounded, at least one; 1: all */
+	double		colsample_level;
+	double		colsample_node;
+	bool		random_cut;		/* one random threshold for each column tried, as extremely randomized trees do */
+	int			one_hot_levels; /* categories with at most so many levels are split one against the rest */
+	const signed char *monotone;
+	int			nsets;
+	const bool *sets;			/* nsets x p: which columns may appear together on a path */
+	uint64_t	seed;			/* of this tree */
+	double		g_unit;			/* gradient.g x g_unit is the real gradient */
+	double		h_unit;
+	bool		packed;			/* gradients are small enough (|g| < 2^16, h < 2^16) for sums in 32 bits over a block */
+} MlGrowth;
+
+/* A grown tree, in the terms of its matrix.  Node 0 is the root; children lie next to each other. */
+typedef struct MlGrown
+{
+	int			left;			/* 0: a leaf; right child: left + 1 */
+	int			feature;
+	int			bin;			/* number: bins below this one go left */
+	double		threshold;		/* number: values below go left */
+	bool		missing_left;	/* where missing values go, and unseen categories that are not others_left */
+	bool		others_left;	/* where categories beyond the set go; only of imported trees */
+	uint32_t   *set;			/* category: bit l says that level l goes left; else NULL */
+	int			depth;
+	double		gain;			/* of the split, in units of the criterion */
+	double		rows;			/* rows in the tree that came here */
+	double		g;				/* GRADIENT: sums, in real units */
+	double		h;				/* the weight, for the others */
+	double		value;			/* GRADIENT: what the node would predict as a leaf, not yet times a learning rate */
+	double	   *counts;			/* GINI, ENTROPY: classes, in units of weight (h_unit applied) */
+} MlGrown;
+
+typedef struct MlTree
+{
+	int			n;
+	int			leaves;
+	MlGrown    *node;
+} MlTree;
+
+/* What holds the histograms between trees; made once for a training. */
+typedef struct MlGrower MlGrower;
+extern MlGrower *ml_grower_create(MlMatrix *matrix, const MlGrowth *growth);
+
+/*
+ * Before: every block's `order` and in_tree say which rows are in the tree (all
+ * but those of no gradient, say) and `gradient` is set.  After: rows of a leaf
+ * lie together in `order`, and ml_grower_leaves finds them.  The tree is
+ * the same for any number of threads, in memory or spilled, and any order of rows.
+ * It lives until ml_tree_free.
+ */
+extern void ml_grower_rows(MlGrower *grower, int block, int in_tree);	/* how many of a block's `order` count */
+extern MlTree *ml_grow(MlGrower *grower, const MlGrowth *growth);
+extern void ml_tree_free(MlTree *tree);
+
+/*
+ * Leaves of a block after ml_grow: the row numbers order[start[i]] to
+ * order[start[i + 1] - 1] are in leaf node[i]; returns how many leaves the block has.
+ */
+extern int	ml_grower_leaves(MlGrower *grower, const MlBlock *block, const int **node, const int **start);
+
+/* The leaf that a row of a block falls into: for rows that were not in the tree. */
+extern int	ml_tree_walk(const MlTree *tree, const MlMatrix *matrix, const MlBlock *block, int row);
+
+#endif

@@ -1,0 +1,595 @@
+/*
+ * trees.c - a model of trees while it is put together, and its bytes.
+ *
+ * Memory: what grows is ml_alloc'd and counted; what is loaded is ml_read_room's.
+ * One allocation for each array, so that a model of a million nodes is loaded as
+ * fast as it can be read.
+ *
+ * The payload, format 1 (u32 unless said otherwise):
+ *
+ *   link (u8), average (u8), scale (f64), outputs, width, base (outputs f64),
+ *   objective (text), rounds, levels (p), trees, nodes, leaves, words of sets
+ *   nodes of each tree
+ *   output of each tree, unless there is one output or leaves hold all
+ *   of each node, tree by tree, level by level: feature and flags; leaves have
+ *   nothing but their flag
+ *   of each split: gain (f64)
+ *   of each split of a number: threshold (f64)
+ *   sets
+ *   of each leaf: cover (f32)
+ *   values (leaves x width f64)
+ *
+ * Where the children of a node are is not stored: the n-th split of a tree has
+ * children 2n + 1 and 2n + 2.  So there is no cycle and no child outside of its tree
+ * that hostile bytes could ask for.  The cover of a split is that of its
+ * children together; leaf numbers and places of sets follow from the order.
+ */
+#include "trees.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "grow.h"
+
+#define MAX_OUTPUTS 1000000
+#define NODES_PER_CHECK 0xffff	/* between two looks at interrupts */
+
+/* ---- construction ---- */
+
+MlTrees *
+ml_trees_create(const MlProblem *problem, int outputs, int width)
+{
+	MlTrees    *trees = ml_alloc(1, sizeof(MlTrees));
+
+	if (problem->p > (int) ML_NODE_FEATURE)
+		ml_fail_data("trees cannot have more than %u columns", ML_NODE_FEATURE);
+	trees->p = problem->p;
+	trees->classes = problem->classes;
+	trees->outputs = outputs;
+	trees->width = width;
+	trees->scale = 1;
+	trees->base = ml_alloc(outputs, sizeof(double));
+	trees->levels = ml_alloc(problem->p, sizeof(int));
+	if (problem->levels != NULL && problem->p > 0)
+		memcpy(trees->levels, problem->levels, sizeof(int) * problem->p);
+	trees->objective = "";
+	return trees;
+}
+
+static void *
+enlarged_copy(const void *array, size_t size, uint32_t used, uint32_t room)
+{
+	void	   *larger = ml_alloc(room, size);
+
+	if (used > 0)
+		memcpy(larger, array, size * used);
+	return larger;
+}
+
+/* The array in a larger room; the old one is given back. */
+static void *
+enlarge(void *array, size_t size, uint32_t used, uint32_t room)
+{
+	void	   *larger = enlarged_copy(array, size, used, room);
+
+	if (array != NULL)
+		ml_free(array);
+	return larger;
+}
+
+/* Room for `more` beyond `used`: at least twice as much as before. */
+static uint32_t
+new_room(uint32_t room, uint32_t used, uint32_t more)
+{
+	uint64_t	need = (uint64_t) used + more;
+	uint64_t	doubled = (uint64_t) room * 2;
+
+	if (need > INT32_MAX)
+		ml_fail_data("the trees have more than %d nodes", INT32_MAX);
+	if (doubled > INT32_MAX)
+		doubled = INT32_MAX;
+	return (uint32_t) (need > doubled ? need : doubled);
+}
+
+static void
+reserve(MlTrees *trees, uint32_t nodes, uint32_t leaves, uint32_t words)
+{
+	uint32_t	room;
+
+	if ((uint32_t) trees->ntrees == trees->tree_room)
+	{
+		room = new_room(trees->tree_room, trees->ntrees, 16);
+		trees->root = enlarge(trees->root, sizeof(uint32_t), trees->ntrees, room);
+		trees->depth = enlarge(trees->depth, sizeof(int), trees->ntrees, room);
+		trees->output = enlarge(trees->output, sizeof(int), trees->ntrees, room);
+		trees->tree_room = room;
+	}
+	if (nodes > trees->node_room - trees->nnodes)
+	{
+		room = new_room(trees->node_room, trees->nnodes, nodes);
+		trees->node = enlarge(trees->node, sizeof(MlTreeNode), trees->nnodes, room);
+		trees->leaf = enlarge(trees->leaf, sizeof(uint32_t), trees->nnodes, room);
+		trees->cover = enlarge(trees->cover, sizeof(float), trees->nnodes, room);
+		trees->gain = enlarge(trees->gain, sizeof(double), trees->nnodes, room);
+		trees->node_room = room;
+	}
+	if (leaves > trees->leaf_room - trees->nleaves)
+	{
+		room = new_room(trees->leaf_room, trees->nleaves, leaves);
+		trees->value = enlarge(trees->value, sizeof(double) * trees->width, trees->nleaves, room);
+		trees->leaf_room = room;
+	}
+	if (words > trees->set_room - trees->nsets)
+	{
+		room = new_room(trees->set_room, trees->nsets, words);
+		trees->sets = enlarge(trees->sets, sizeof(uint32_t), trees->nsets, room);
+		trees->set_room = room;
+	}
+}
+
+/* A float that is neither lost nor infinite: only ratios of covers matter. */
+static float
+to_cover(double weight)
+{
+	if (!(weight > 0))
+		return 0;
+	return (float) fmin(fmax(weight, FLT_MIN), FLT_MAX);
+}
+
+static void
+set_leaf(MlTrees *trees, uint32_t node, uint32_t leaf)
+{
+	trees->node[node] = (MlTreeNode) {NAN, node, ML_NODE_LEAF};
+	trees->leaf[node] = leaf;
+	trees->gain[node] = 0;
+}
+
+static void
+add_leaf(MlTrees *trees, uint32_t node, const MlGrown *from, const double *value, double scale)
+{
+	double	   *to = trees->value + (size_t) trees->nleaves * trees->width;
+
+	for (int k = 0; k < trees->width; k++)
+	{
+		to[k] = value[k] * scale;
+		if (!isfinite(to[k]))
+			ml_fail_data("a leaf's value is not finite");
+	}
+	set_leaf(trees, node, trees->nleaves++);
+	trees->cover[node] = to_cover(from->h);
+}
+
+static void
+add_split(MlTrees *trees, uint32_t node, uint32_t left, const MlGrown *from)
+{
+	uint32_t	feature = from->feature;
+
+	if (!from->missing_left)
+		feature |= ML_NODE_MISSING_RIGHT;
+	if (from->set != NULL)
+	{
+		uint32_t	words = (trees->levels[from->feature] + 31) / 32;
+
+		feature |= ML_NODE_CATEGORY | (from->others_left ? ML_NODE_OTHERS_LEFT : 0);
+		trees->categories = true;
+		trees->leaf[node] = trees->nsets;
+		trees->sets[trees->nsets++] = words;
+		memcpy(trees->sets + trees->nsets, from->set, sizeof(uint32_t) * words);
+		trees->nsets += words;
+	}
+	/* Beyond all finite values: the bytes hold finite numbers only. */
+	trees->node[node].threshold = from->set ? 0 : fmin(fmax(from->threshold, -DBL_MAX), DBL_MAX);
+	trees->node[node].left = left;
+	trees->node[node].feature = feature;
+	trees->gain[node] = isfinite(from->gain) ? from->gain : DBL_MAX;
+}
+
+/* Covers of splits: children come after their parent. */
+static void
+sum_covers(MlTrees *trees, uint32_t root, uint32_t end)
+{
+	for (uint32_t i = end; i-- > root;)
+	{
+		const MlTreeNode *node = &trees->node[i];
+
+		if ((node->feature & ML_NODE_LEAF) == 0)
+			trees->cover[i] = fminf(trees->cover[node->left] + trees->cover[node->left + 1], FLT_MAX);
+	}
+}
+
+/* Nodes, leaves and words of sets that can be reached, and the longest path. */
+static int
+measure(const MlTrees *trees, const MlTree *tree, int *queue, uint32_t *leaves, uint32_t *words, int *depth)
+{
+	int			n = 1;
+	int			level_end = 1;
+
+	queue[0] = 0;
+	*leaves = *words = 0;
+	*depth = 0;
+	for (int i = 0; i < n; i++)
+	{
+		const MlGrown *from = &tree->node[queue[i]];
+
+		if (i == level_end)
+		{
+			(*depth)++;
+			level_end = n;
+		}
+		if (from->left == 0)
+		{
+			(*leaves)++;
+			continue;
+		}
+		if (from->set != NULL)
+			*words += 1 + (trees->levels[from->feature] + 31) / 32;
+		queue[n++] = from->left;
+		queue[n++] = from->left + 1;
+	}
+	return n;
+}
+
+void
+ml_trees_add(MlTrees *trees, const MlTree *tree, int output, const double *value, double scale)
+{
+	int		   *queue = ml_alloc(tree->n, sizeof(int));
+	uint32_t	leaves;
+	uint32_t	words;
+	int			depth;
+	int			n = measure(trees, tree, queue, &leaves, &words, &depth);
+	uint32_t	root = trees->nnodes;
+	uint32_t	next = root + 1;
+
+	if (depth > ML_TREE_MAX_DEPTH)
+		ml_fail_data("a tree is deeper than %d levels; set max_depth", ML_TREE_MAX_DEPTH);
+	reserve(trees, n, leaves, words);
+	for (int i = 0; i < n; i++)
+	{
+		const MlGrown *from = &tree->node[queue[i]];
+
+		if (from->left == 0)
+			add_leaf(trees, root + i, from, value + (size_t) queue[i] * trees->width, scale);
+		else
+		{
+			add_split(trees, root + i, next, from);
+			next += 2;
+		}
+	}
+	ml_free(queue);
+	trees->nnodes += n;
+	sum_covers(trees, root, trees->nnodes);
+	trees->root[trees->ntrees] = root;
+	trees->depth[trees->ntrees] = depth;
+	trees->output[trees->ntrees++] = trees->width > 1 ? 0 : output;
+}
+
+MlTrees *
+ml_trees_copy(const MlTrees *from)
+{
+	MlTrees    *trees = ml_alloc(1, sizeof(MlTrees));
+	uint32_t	words = from->nsets;
+
+	*trees = *from;
+	trees->base = enlarged_copy(from->base, sizeof(double), from->outputs, from->outputs);
+	trees->levels = enlarged_copy(from->levels, sizeof(int), from->p, from->p);
+	trees->tree_room = from->ntrees;
+	trees->root = enlarged_copy(from->root, sizeof(uint32_t), from->ntrees, from->ntrees);
+	trees->depth = enlarged_copy(from->depth, sizeof(int), from->ntrees, from->ntrees);
+	trees->output = enlarged_copy(from->output, sizeof(int), from->ntrees, from->ntrees);
+	trees->node_room = from->nnodes;
+	trees->node = enlarged_copy(from->node, sizeof(MlTreeNode), from->nnodes, from->nnodes);
+	trees->leaf = enlarged_copy(from->leaf, sizeof(uint32_t), from->nnodes, from->nnodes);
+	trees->cover = enlarged_copy(from->cover, sizeof(float), from->nnodes, from->nnodes);
+	trees->gain = enlarged_copy(from->gain, sizeof(double), from->nnodes, from->nnodes);
+	trees->leaf_room = from->nleaves;
+	trees->value = enlarged_copy(from->value, sizeof(double) * from->width, from->nleaves, from->nleaves);
+	trees->set_room = words;
+	trees->sets = enlarged_copy(from->sets, sizeof(uint32_t), words, words);
+	return trees;
+}
+
+void
+ml_trees_truncate(MlTrees *trees, int ntrees)
+{
+	if (ntrees >= trees->ntrees)
+		return;
+	for (uint32_t i = trees->root[ntrees]; i < trees->nnodes; i++)
+	{
+		uint32_t	feature = trees->node[i].feature;
+
+		trees->nleaves -= (feature & ML_NODE_LEAF) != 0;
+		if ((feature & ML_NODE_CATEGORY) != 0)
+			trees->nsets -= 1 + trees->sets[trees->leaf[i]];
+	}
+	trees->nnodes = trees->root[ntrees];
+	trees->ntrees = ntrees;
+}
+
+/* ---- bytes ---- */
+
+static void
+save_nodes(const MlTrees *trees, MlWriter *writer)
+{
+	for (uint32_t i = 0; i < trees->nnodes; i++)
+	{
+		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
+			ml_check_interrupts();
+		ml_write_u32(writer, trees->node[i].feature);
+	}
+	for (uint32_t i = 0; i < trees->nnodes; i++)
+		if ((trees->node[i].feature & ML_NODE_LEAF) == 0)
+			ml_write_f64(writer, trees->gain[i]);
+	ml_check_interrupts();
+	for (uint32_t i = 0; i < trees->nnodes; i++)
+		if ((trees->node[i].feature & (ML_NODE_LEAF | ML_NODE_CATEGORY)) == 0)
+			ml_write_f64(writer, trees->node[i].threshold);
+	ml_check_interrupts();
+	ml_write_u32s(writer, trees->sets, trees->nsets);
+	for (uint32_t i = 0; i < trees->nnodes; i++)
+	{
+		uint32_t	bits;
+
+		if ((trees->node[i].feature & ML_NODE_LEAF) == 0)
+			continue;
+		memcpy(&bits, &trees->cover[i], sizeof(bits));
+		ml_write_u32(writer, bits);
+	}
+	ml_write_f64s(writer, trees->value, (size_t) trees->nleaves * trees->width);
+}
+
+void
+ml_trees_save(const void *model, MlWriter *writer)
+{
+	const MlTrees *trees = model;
+
+	ml_write_u8(writer, trees->link);
+	ml_write_u8(writer, trees->average);
+	ml_write_f64(writer, trees->scale);
+	ml_write_u32(writer, trees->outputs);
+	ml_write_u32(writer, trees->width);
+	ml_write_f64s(writer, trees->base, trees->outputs);
+	ml_write_text(writer, trees->objective);
+	ml_write_u32(writer, trees->rounds);
+	for (int j = 0; j < trees->p; j++)
+		ml_write_u32(writer, trees->levels[j]);
+	ml_write_u32(writer, trees->ntrees);
+	ml_write_u32(writer, trees->nnodes);
+	ml_write_u32(writer, trees->nleaves);
+	ml_write_u32(writer, trees->nsets);
+	for (int t = 0; t < trees->ntrees; t++)
+		ml_write_u32(writer, (t + 1 < trees->ntrees ? trees->root[t + 1] : trees->nnodes) - trees->root[t]);
+	if (trees->outputs > 1 && trees->width == 1)
+		for (int t = 0; t < trees->ntrees; t++)
+			ml_write_u32(writer, trees->output[t]);
+	save_nodes(trees, writer);
+}
+
+/* Whether the parts of a prediction go together. */
+static void
+check_shape(const MlTrees *trees)
+{
+	int			classes = trees->classes;
+	bool		good;
+
+	switch (trees->link)
+	{
+		case ML_LINK_LOGISTIC:
+			good = (classes == 2 || classes == 0) && trees->outputs == 1;
+			break;
+		case ML_LINK_SOFTMAX:
+			good = classes >= 2 && trees->outputs == classes;
+			break;
+		case ML_LINK_SHARES:
+			good = classes >= 2 && (trees->outputs == classes || (classes == 2 && trees->outputs == 1));
+			break;
+		default:
+			good = classes == 0 && trees->outputs == 1;
+	}
+	if (!good)
+		ml_corrupt("Trees with link %d and %d outputs cannot predict %d classes.",
+				   trees->link, trees->outputs, classes);
+	if (trees->width != 1 && trees->width != trees->outputs)
+		ml_corrupt("Leaves hold %d numbers where there are %d outputs.", trees->width, trees->outputs);
+	if (trees->average && trees->width != trees->outputs)
+		ml_corrupt("A mean of trees needs leaves with all outputs.");
+	if (trees->link == ML_LINK_ISOLATION && !(trees->scale > 0))
+		ml_corrupt("The scale of an isolation forest is %g.", trees->scale);
+}
+
+static void
+load_head(MlTrees *trees, MlReader *reader)
+{
+	trees->link = ml_read_u8(reader);
+	if (trees->link > ML_LINK_ISOLATION)
+		ml_corrupt("Trees cannot have the link %d.", trees->link);
+	trees->average = ml_read_u8(reader) != 0;
+	trees->scale = ml_read_finite(reader);
+	trees->outputs = ml_read_u32(reader, MAX_OUTPUTS);
+	trees->width = ml_read_u32(reader, MAX_OUTPUTS);
+	check_shape(trees);
+	trees->base = ml_read_f64s(reader, trees->outputs);
+	trees->objective = ml_read_text(reader);
+	if (trees->objective == NULL)
+		ml_corrupt("The trees have no objective.");
+	trees->rounds = ml_read_u32(reader, INT32_MAX);
+	trees->levels = ml_read_room(reader, trees->p, sizeof(int));
+	for (int j = 0; j < trees->p; j++)
+		trees->levels[j] = ml_read_u32(reader, INT32_MAX);
+}
+
+/* Sizes, checked against the bytes before anything is allocated, then roots and outputs. */
+static void
+load_sizes(MlTrees *trees, MlReader *reader)
+{
+	uint64_t	bytes;
+	uint64_t	nodes = 0;
+
+	trees->ntrees = ml_read_u32(reader, INT32_MAX);
+	trees->nnodes = ml_read_u32(reader, INT32_MAX);
+	trees->nleaves = ml_read_u32(reader, INT32_MAX);
+	trees->nsets = ml_read_u32(reader, INT32_MAX);
+	bytes = 4 * ((uint64_t) trees->ntrees + trees->nnodes + trees->nleaves + trees->nsets);
+	if (bytes > ml_read_left(reader))
+		ml_corrupt("%d trees of %u nodes cannot be in %zu bytes.",
+				   trees->ntrees, trees->nnodes, ml_read_left(reader));
+	trees->root = ml_read_room(reader, trees->ntrees, sizeof(uint32_t));
+	trees->depth = ml_read_room(reader, trees->ntrees, sizeof(int));
+	trees->output = ml_read_room(reader, trees->ntrees, sizeof(int));
+	for (int t = 0; t < trees->ntrees; t++)
+	{
+		trees->root[t] = (uint32_t) nodes;
+		nodes += ml_read_u32(reader, trees->nnodes);
+		if (nodes > trees->nnodes || nodes == trees->root[t])
+			ml_corrupt("Tree %d ends at node %llu of %u.", t, (unsigned long long) nodes, trees->nnodes);
+	}
+	if (nodes != trees->nnodes)
+		ml_corrupt("The trees have %llu nodes, but %u were announced.", (unsigned long long) nodes, trees->nnodes);
+	for (int t = 0; t < trees->ntrees; t++)
+		trees->output[t] = trees->outputs > 1 && trees->width == 1 ? ml_read_u32(reader, trees->outputs - 1) : 0;
+}
+
+/*
+ * The structure of tree t from the features and flags of its nodes: children,
+ * leaf numbers from *leaf on, and its depth.
+ */
+static void
+load_structure(MlTrees *trees, int t, uint32_t end, const uint32_t *kind, uint32_t *leaf)
+{
+	uint32_t	next = trees->root[t] + 1;
+	uint32_t	level_end = next;
+	int			depth = 0;
+
+	for (uint32_t i = trees->root[t]; i < end; i++)
+	{
+		if (i == level_end)
+		{
+			if (++depth > ML_TREE_MAX_DEPTH)
+				ml_corrupt("Tree %d is deeper than %d levels.", t, ML_TREE_MAX_DEPTH);
+			level_end = next;
+		}
+		if (kind[i] == ML_NODE_LEAF)
+		{
+			set_leaf(trees, i, (*leaf)++);
+			continue;
+		}
+		if ((kind[i] & ~(ML_NODE_FEATURE | ML_NODE_MISSING_RIGHT | ML_NODE_CATEGORY | ML_NODE_OTHERS_LEFT)) != 0 ||
+			(kind[i] & ML_NODE_FEATURE) >= (uint32_t) trees->p)
+			ml_corrupt("Node %u of tree %d has the feature %u.", i - trees->root[t], t, kind[i]);
+		if (next + 2 > end)
+			ml_corrupt("Node %u of tree %d has no children.", i - trees->root[t], t);
+		trees->node[i] = (MlTreeNode) {0, next, kind[i]};
+		next += 2;
+	}
+	if (next != end)
+		ml_corrupt("Tree %d has %u nodes too many.", t, end - next);
+	trees->depth[t] = depth;
+}
+
+/* Nodes that the walk above did not reach before their parent would be a second root. */
+static void
+load_structures(MlTrees *trees, MlReader *reader)
+{
+	uint32_t	n = trees->nnodes;
+	uint32_t	leaves = 0;
+	uint32_t   *kind;
+
+	trees->node = ml_read_room(reader, n, sizeof(MlTreeNode));
+	trees->leaf = ml_read_room(reader, n, sizeof(uint32_t));
+	trees->cover = ml_read_room(reader, n, sizeof(float));
+	trees->gain = ml_read_room(reader, n, sizeof(double));
+	kind = trees->leaf;			/* is free until a node's own turn */
+	ml_read_u32s(reader, kind, n);
+	for (int t = 0; t < trees->ntrees; t++)
+	{
+		if ((t & 15) == 15)
+			ml_check_interrupts();
+		load_structure(trees, t, t + 1 < trees->ntrees ? trees->root[t + 1] : n, kind, &leaves);
+	}
+	if (leaves != trees->nleaves)
+		ml_corrupt("The trees have %u leaves, but %u were announced.", leaves, trees->nleaves);
+}
+
+/* Where the set of each split of a category begins; trees->sets are read. */
+static void
+load_sets(MlTrees *trees, MlReader *reader)
+{
+	uint32_t	at = 0;
+
+	trees->sets = ml_read_room(reader, trees->nsets, sizeof(uint32_t));
+	ml_read_u32s(reader, trees->sets, trees->nsets);
+	for (uint32_t i = 0; i < trees->nnodes; i++)
+	{
+		uint32_t	feature = trees->node[i].feature;
+
+		if ((feature & ML_NODE_CATEGORY) == 0)
+			continue;
+		if (trees->levels[feature & ML_NODE_FEATURE] == 0)
+			ml_corrupt("Column %u is split by categories, but has none.", feature & ML_NODE_FEATURE);
+		if (at >= trees->nsets || trees->sets[at] >= trees->nsets - at)
+			ml_corrupt("The set of node %u ends beyond %u words.", i, trees->nsets);
+		trees->leaf[i] = at;
+		trees->categories = true;
+		at += 1 + trees->sets[at];
+	}
+	if (at != trees->nsets)
+		ml_corrupt("The sets of categories have %u words, but %u were announced.", at, trees->nsets);
+}
+
+/* Gain and threshold of the splits, in the order of the bytes. */
+static void
+load_numbers(MlTrees *trees, MlReader *reader)
+{
+	for (uint32_t i = 0; i < trees->nnodes; i++)
+	{
+		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
+			ml_check_interrupts();
+		if ((trees->node[i].feature & ML_NODE_LEAF) == 0)
+			trees->gain[i] = ml_read_finite(reader);
+	}
+	for (uint32_t i = 0; i < trees->nnodes; i++)
+	{
+		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
+			ml_check_interrupts();
+		if ((trees->node[i].feature & (ML_NODE_LEAF | ML_NODE_CATEGORY)) == 0)
+			trees->node[i].threshold = ml_read_finite(reader);
+	}
+}
+
+static void
+load_covers(MlTrees *trees, MlReader *reader)
+{
+	for (uint32_t i = 0; i < trees->nnodes; i++)
+	{
+		uint32_t	bits;
+
+		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
+			ml_check_interrupts();
+		if ((trees->node[i].feature & ML_NODE_LEAF) == 0)
+			continue;
+		bits = ml_read_u32(reader, UINT32_MAX);
+		memcpy(&trees->cover[i], &bits, sizeof(bits));
+		if (!(trees->cover[i] >= 0 && trees->cover[i] <= FLT_MAX))
+			ml_corrupt("The cover of node %u is %g.", i, trees->cover[i]);
+	}
+	sum_covers(trees, 0, trees->nnodes);
+}
+
+void *
+ml_trees_load(MlReader *reader, int format, int p, int classes)
+{
+	MlTrees    *trees = ml_alloc(1, sizeof(MlTrees));
+
+	if (p > (int) ML_NODE_FEATURE)
+		ml_corrupt("Trees cannot have %d columns.", p);
+	trees->p = p;
+	trees->classes = classes;
+	load_head(trees, reader);
+	load_sizes(trees, reader);
+	load_structures(trees, reader);
+	load_numbers(trees, reader);
+	load_sets(trees, reader);
+	load_covers(trees, reader);
+	trees->value = ml_read_f64s(reader, (size_t) trees->nleaves * trees->width);
+	return trees;
+}
