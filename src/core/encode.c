@@ -13,6 +13,10 @@
  * ONE_HOT  slot: per level; null_slot, unseen_slot; the indicator's column is
  *          no slot.
  * TABLE    value: per level; null_value, unseen_value.
+ * LEVEL    slot: per level.
+ *
+ * With impute NATIVE a missing number or date is NaN in each encoded column (and
+ * a missing category under TABLE), for algorithms that take it as it is.
  *
  * With `indicator`, the last column of the block is 1 when a cell was missing
  * and 0 otherwise.  impute ERROR and DROP make a missing value an error under
@@ -59,9 +63,14 @@ encode_number(const MlEncoding *e, int cells, const double *cell, double *x)
 
 		if (!(fabs(v) <= DBL_MAX))
 		{
-			if (!isnan(v) || forbids_missing(e) || e->fill == NULL)
+			if (!isnan(v) || forbids_missing(e) || (e->fill == NULL && e->impute != ML_IMPUTE_NATIVE))
 				return false;
 			missing = true;
+			if (e->impute == ML_IMPUTE_NATIVE)
+			{
+				x[i] = v;
+				continue;
+			}
 			v = e->fill[i];
 		}
 		x[i] = e->scale ? (v - e->center[i]) / e->scale[i] : v;
@@ -79,7 +88,12 @@ encode_date(const MlEncoding *e, MlKind kind, double seconds, double *x)
 	int			parts = date_parts(kind);
 	bool		missing = isnan(seconds);
 
-	if (missing)
+	if (missing && e->impute == ML_IMPUTE_NATIVE)
+	{
+		for (int i = 0; i < parts; i++)
+			x[i] = seconds;
+	}
+	else if (missing)
 	{
 		if (forbids_missing(e) || e->fill == NULL)
 			return false;
@@ -154,7 +168,7 @@ encode_table(const MlEncoding *e, double cell, double *x)
 	{
 		if (forbids_missing(e))
 			return false;
-		x[0] = e->null_value;
+		x[0] = e->impute == ML_IMPUTE_NATIVE ? cell : e->null_value;
 	}
 	else if (known_level(e, cell))
 		x[0] = e->value[(int) cell];
@@ -162,6 +176,24 @@ encode_table(const MlEncoding *e, double cell, double *x)
 		return false;
 	else
 		x[0] = e->unseen_value;
+	if (e->indicator)
+		x[e->width - 1] = missing;
+	return true;
+}
+
+static bool
+encode_level(const MlEncoding *e, double cell, double *x)
+{
+	bool		missing = isnan(cell);
+	int			slot = -1;
+
+	if (missing && forbids_missing(e))
+		return false;
+	if (!missing && known_level(e, cell))
+		slot = e->slot[(int) cell];
+	if (!missing && slot < 0 && e->unseen_error)
+		return false;
+	x[0] = slot >= 0 ? slot : (double) NAN;
 	if (e->indicator)
 		x[e->width - 1] = missing;
 	return true;
@@ -182,6 +214,8 @@ encode_column(const MlEncoding *e, const MlColumn *column, const double *cells, 
 			return encode_table(e, *cell, x + e->first);
 		case ML_CODE_DATE:
 			return encode_date(e, column->kind, *cell, x + e->first);
+		case ML_CODE_LEVEL:
+			return encode_level(e, *cell, x + e->first);
 	}
 	return false;
 }
@@ -205,7 +239,23 @@ all_finite(const double *values, Size n)
 	return (overflow >> 63) == 0;
 }
 
-/* Copies or scales a run; false when a result is not finite. */
+/* Whether no number is infinite: of what has an exponent of all ones, the others are NaN. */
+static inline bool
+none_infinite(const double *values, Size n)
+{
+	bool		infinite = false;
+
+	for (Size i = 0; i < n; i++)
+	{
+		uint64		bits;
+
+		memcpy(&bits, &values[i], sizeof(bits));
+		infinite |= (bits << 1) == UINT64CONST(0xFFE0000000000000);
+	}
+	return !infinite;
+}
+
+/* Copies or scales a run; false when a result is not finite, or missing where it must not be. */
 static inline bool
 encode_run(const MlEncoder *encoder, const MlEncoding *e, const double *restrict cells,
 		   double *restrict x)
@@ -220,7 +270,7 @@ encode_run(const MlEncoder *encoder, const MlEncoding *e, const double *restrict
 	}
 	else
 		memcpy(x, cells, e->run_cells * sizeof(double));
-	return all_finite(x, e->run_cells);
+	return e->run_missing ? none_infinite(x, e->run_cells) : all_finite(x, e->run_cells);
 }
 
 static bool
@@ -253,7 +303,8 @@ ml_encode(const MlEncoder *encoder, const double *cells, int stride, int n, doub
 	/* Numbers alone, and nothing between the rows: one block. */
 	if (stride == encoder->p && encoder->schema->ncolumns > 0 &&
 		encoder->columns[0].run == encoder->schema->ncolumns && !encoder->columns[0].run_scaled &&
-		all_finite(cells, (Size) n * stride))
+		(encoder->columns[0].run_missing ? none_infinite(cells, (Size) n * stride)
+		 : all_finite(cells, (Size) n * stride)))
 	{
 		memcpy(x, cells, (Size) n * stride * sizeof(double));
 		return true;
@@ -287,7 +338,7 @@ cell_error(const MlEncoding *e, const MlColumn *column, int i, double cell)
 				 errmsg("column \"%s\" has the value %s", cell_name(column, i),
 						cell > 0 ? "Infinity" : "-Infinity"),
 				 errdetail("The model takes finite values.")));
-	if (e->code == ML_CODE_ONE_HOT || e->code == ML_CODE_TABLE)
+	if (column->kind == ML_CATEGORY)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("column \"%s\" has a value that the training rows did not have",
@@ -310,7 +361,7 @@ ml_encode_error(const MlEncoder *encoder, const double *cells)
 		const MlColumn *column = &schema->columns[i];
 		const MlEncoding *e = &encoder->columns[i];
 		const double *cell = cells + column->first_cell;
-		bool		fills = !forbids_missing(e) && e->fill != NULL;
+		bool		fills = e->impute == ML_IMPUTE_NATIVE || (!forbids_missing(e) && e->fill != NULL);
 		int			bad = 0;
 
 		if (encode_column(e, column, cells, x))
@@ -387,13 +438,15 @@ ml_encoder_prepare(MlEncoder *encoder)
 		const MlEncoding *next = i + 1 < schema->ncolumns ? e + 1 : NULL;
 
 		e->run = e->run_cells = 0;
-		e->run_scaled = false;
+		e->run_scaled = e->run_missing = false;
 		if (e->code != ML_CODE_NUMBER || e->indicator)
 			continue;
 		e->run = 1;
 		e->run_cells = column->cells;
 		e->run_scaled = is_scaled(e);
+		e->run_missing = e->impute == ML_IMPUTE_NATIVE;
 		if (next && next->run > 0 && next->first == e->first + e->width &&
+			next->run_missing == e->run_missing &&
 			column[1].first_cell == column->first_cell + column->cells)
 		{
 			e->run += next->run;
@@ -520,7 +573,7 @@ save_encoding(const MlEncoding *e, const MlColumn *column, MlWriter *writer)
 	{
 		case ML_CODE_NUMBER:
 		case ML_CODE_DATE:
-			save_numbers(writer, forbids_missing(e) ? NULL : e->fill, parts);
+			save_numbers(writer, forbids_missing(e) || e->impute == ML_IMPUTE_NATIVE ? NULL : e->fill, parts);
 			save_numbers(writer, is_scaled(e) ? e->center : NULL, parts);
 			save_numbers(writer, is_scaled(e) ? e->scale : NULL, parts);
 			break;
@@ -536,6 +589,11 @@ save_encoding(const MlEncoding *e, const MlColumn *column, MlWriter *writer)
 			ml_write_f64s(writer, e->value, e->nlevels);
 			ml_write_f64(writer, e->null_value);
 			ml_write_f64(writer, e->unseen_value);
+			break;
+		case ML_CODE_LEVEL:
+			ml_write_u32(writer, e->nlevels);
+			for (int level = 0; level < e->nlevels; level++)
+				ml_write_u32(writer, e->slot[level] + 1);
 			break;
 	}
 }
@@ -560,6 +618,7 @@ expected_parts(const MlEncoding *e, const MlColumn *column)
 				break;
 			return -1;
 		case ML_CODE_TABLE:
+		case ML_CODE_LEVEL:
 			if (column->kind != ML_CATEGORY)
 				break;
 			return 1;
@@ -582,7 +641,9 @@ load_levels(MlReader *reader, MlEncoding *e, const MlColumn *column)
 		ml_corrupt("Column \"%s\" has %d levels.", column->name, e->nlevels);
 	e->slot = palloc_extended(Max(e->nlevels, 1) * sizeof(int), MCXT_ALLOC_HUGE);
 	for (int level = 0; level < e->nlevels; level++)
-		e->slot[level] = load_slot(reader, block_size(e));
+		e->slot[level] = load_slot(reader, e->code == ML_CODE_LEVEL ? e->nlevels : block_size(e));
+	if (e->code == ML_CODE_LEVEL)
+		return;
 	e->null_slot = load_slot(reader, block_size(e));
 	e->unseen_slot = load_slot(reader, block_size(e));
 }
@@ -600,7 +661,7 @@ load_encoding(MlReader *reader, MlEncoding *e, const MlColumn *column, int first
 	e->width = ml_read_u32(reader, Min(ml_read_left(reader), MAX_ENCODED - first));
 	e->indicator = load_bool(reader);
 	e->impute = ml_read_u8(reader);
-	if (e->impute > ML_IMPUTE_DROP)
+	if (e->impute > ML_IMPUTE_NATIVE)
 		ml_corrupt("Column \"%s\" has imputation %d.", column->name, e->impute);
 	e->unseen_error = load_bool(reader);
 
@@ -608,7 +669,7 @@ load_encoding(MlReader *reader, MlEncoding *e, const MlColumn *column, int first
 	if (block_size(e) < 0 || (parts >= 0 && block_size(e) != parts))
 		ml_corrupt("Column \"%s\" has %d encoded columns.", column->name, e->width);
 
-	if (e->code == ML_CODE_ONE_HOT || e->code == ML_CODE_TABLE)
+	if (column->kind == ML_CATEGORY)
 	{
 		load_levels(reader, e, column);
 		return;
@@ -691,6 +752,19 @@ ml_encoder_load(MlReader *reader)
 	load_columns(reader, encoder);
 	ml_encoder_prepare(encoder);
 	return encoder;
+}
+
+int
+ml_encoder_levels(const MlEncoder *encoder, int j)
+{
+	const MlEncoding *e = &encoder->columns[encoder->source[j]];
+	int			levels = 0;
+
+	if (e->code != ML_CODE_LEVEL || j != e->first)
+		return 0;
+	for (int level = 0; level < e->nlevels; level++)
+		levels = Max(levels, e->slot[level] + 1);
+	return levels;
 }
 
 MlEncoder *

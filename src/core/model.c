@@ -255,7 +255,7 @@ load_labels(MlReader *reader, MlModel *model)
 	MlDict	   *seen;
 
 	model->classes = ml_read_u32(reader, Min(ml_read_left(reader) / 4, MAX_CLASSES));
-	if (model->task == ML_REGRESSION ? model->classes != 0 : model->classes < 2)
+	if (model->task == ML_CLASSIFICATION ? model->classes < 2 : model->classes != 0)
 		ml_corrupt("The model has %d classes.", model->classes);
 	if (model->classes == 0)
 		return;
@@ -317,7 +317,7 @@ parse_model(MlReader *reader, bool whole)
 	int			format = load_algorithm(reader, model);
 
 	model->task = ml_read_u32(reader, PG_UINT32_MAX);
-	if ((model->task != ML_REGRESSION && model->task != ML_CLASSIFICATION) ||
+	if ((model->task != ML_REGRESSION && model->task != ML_CLASSIFICATION && model->task != ML_ANOMALY) ||
 		(model->task & model->algorithm->tasks) == 0)
 		ml_corrupt("The task is %u.", model->task);
 	load_labels(reader, model);
@@ -325,7 +325,9 @@ parse_model(MlReader *reader, bool whole)
 	model->target_type = ml_read_text(reader);
 	model->params = load_jsonb(reader);
 	model->info = load_jsonb(reader);
-	if (model->target == NULL || model->target_type == NULL || model->params == NULL || model->info == NULL)
+	if (model->params == NULL || model->info == NULL ||
+		(model->task == ML_ANOMALY) != (model->target == NULL) ||
+		(model->target == NULL) != (model->target_type == NULL))
 		ml_corrupt("The target, the parameters or the history are missing.");
 	model->encoder = ml_encoder_load(reader);
 	load_payload(reader, model, format);

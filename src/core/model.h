@@ -13,10 +13,10 @@ typedef struct MlModel
 {
 	const MlAlgorithm *algorithm;
 	uint32		task;
-	int			classes;		/* 0 for regression */
+	int			classes;		/* 0 unless classification */
 	char	  **labels;			/* classes: as the table had them; the last of two is the positive one */
-	char	   *target;			/* column name, or NULL */
-	char	   *target_type;	/* as format_type prints it */
+	char	   *target;			/* column name; NULL: learned without */
+	char	   *target_type;	/* as format_type prints it; NULL as target is */
 	Jsonb	   *params;			/* all, defaults included */
 	Jsonb	   *info;			/* metrics on the holdout, rows, seed, warnings: what ml_describe shows */
 	MlEncoder  *encoder;

@@ -122,7 +122,7 @@ set_default(const MlParam *param, void *out)
 
 	if (def == NULL)
 	{
-		if (param->type == ML_PARAM_COLUMN)
+		if (param->type == ML_PARAM_COLUMN || param->type == ML_PARAM_SIGNS || param->type == ML_PARAM_SETS)
 			FIELD(char *, out, param) = NULL;
 		else if (param->type == ML_PARAM_REAL)
 			FIELD(double, out, param) = NAN;
@@ -143,10 +143,11 @@ set_default(const MlParam *param, void *out)
 				return psprintf("default of parameter \"%s\" is not a choice", param->name);
 			return NULL;
 		case ML_PARAM_COLUMN:
-		case ML_PARAM_SIGNS:
-		case ML_PARAM_SETS:
 			FIELD(char *, out, param) = pstrdup(def);
 			return NULL;
+		case ML_PARAM_SIGNS:
+		case ML_PARAM_SETS:
+			return psprintf("parameter \"%s\" can have no default", param->name);
 		case ML_PARAM_PENALTY:
 			if (strcmp(def, "cv") == 0)
 			{
@@ -331,6 +332,8 @@ fail_type(const MlParam *param, JsonbValue *value)
 		[ML_PARAM_PENALTY] = "Expected is a number of at least 0, or \"cv\".",
 		[ML_PARAM_ENUM] = NULL,
 		[ML_PARAM_COLUMN] = "Expected is the name of a column, as a string.",
+		[ML_PARAM_SIGNS] = "Expected is an object of columns with -1, 0 or 1, as in {\"age\": 1}.",
+		[ML_PARAM_SETS] = "Expected is an array of arrays of columns, as in [[\"age\", \"income\"], [\"city\"]].",
 	};
 	int			n = 0;
 
@@ -369,6 +372,57 @@ parse_number(const MlParam *param, JsonbValue *value)
 	return number;
 }
 
+/* Checks {"column": -1 | 0 | 1, ...}; whether there are such columns is known later. */
+static bool
+is_signs(JsonbValue *value)
+{
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	member;
+
+	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
+		return false;
+	it = JsonbIteratorInit(value->val.binary.data);
+	while ((token = JsonbIteratorNext(&it, &member, true)) != WJB_DONE)
+	{
+		double		sign;
+
+		if (token != WJB_VALUE)
+			continue;
+		if (member.type != jbvNumeric)
+			return false;
+		sign = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
+												  NumericGetDatum(member.val.numeric)));
+		if (sign != -1 && sign != 0 && sign != 1)
+			return false;
+	}
+	return true;
+}
+
+/* Checks [["column", ...], ...]. */
+static bool
+is_sets(JsonbValue *value)
+{
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	member;
+	int			depth = 0;
+
+	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
+		return false;
+	it = JsonbIteratorInit(value->val.binary.data);
+	while ((token = JsonbIteratorNext(&it, &member, false)) != WJB_DONE)
+	{
+		if (token == WJB_BEGIN_OBJECT)
+			return false;
+		depth += token == WJB_BEGIN_ARRAY;
+		depth -= token == WJB_END_ARRAY;
+		if (depth > 2 || (token == WJB_ELEM && (depth != 2 || member.type != jbvString)))
+			return false;
+	}
+	return true;
+}
+
 static void
 parse_value(const MlParam *param, JsonbValue *value, void *out)
 {
@@ -404,11 +458,15 @@ parse_value(const MlParam *param, JsonbValue *value, void *out)
 			FIELD(int, out, param) = choice_find(param, word);
 			break;
 		case ML_PARAM_COLUMN:
-		case ML_PARAM_SIGNS:
-		case ML_PARAM_SETS:
 			if (word == NULL || word[0] == '\0')
 				fail_type(param, value);
 			FIELD(char *, out, param) = word;
+			break;
+		case ML_PARAM_SIGNS:
+		case ML_PARAM_SETS:
+			if (!(param->type == ML_PARAM_SIGNS ? is_signs(value) : is_sets(value)))
+				fail_type(param, value);
+			FIELD(char *, out, param) = JsonbToCString(NULL, value->val.binary.data, value->val.binary.len);
 			break;
 	}
 }
@@ -515,11 +573,21 @@ field_value(const MlParam *param, const void *in, JsonbValue *value)
 			string_value(param->choices[CONST_FIELD(int, in, param)], value);
 			break;
 		case ML_PARAM_COLUMN:
+			text = CONST_FIELD(char *, in, param);
+			if (text != NULL)
+				string_value(text, value);
+			break;
 		case ML_PARAM_SIGNS:
 		case ML_PARAM_SETS:
 			text = CONST_FIELD(char *, in, param);
 			if (text != NULL)
-				string_value(text, value);
+			{
+				Jsonb	   *jsonb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+
+				value->type = jbvBinary;
+				value->val.binary.data = &jsonb->root;
+				value->val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
+			}
 			break;
 	}
 }

@@ -31,7 +31,26 @@ static const struct
 }			task_names[] = {
 	{ML_REGRESSION, "regression"},
 	{ML_CLASSIFICATION, "classification"},
+	{ML_ANOMALY, "anomaly"},
 };
+
+const char *
+ml_task_name(uint32_t task)
+{
+	for (int i = 0; i < lengthof(task_names); i++)
+		if (task_names[i].bit == task)
+			return task_names[i].name;
+	elog(ERROR, "unknown task %u", task);
+}
+
+uint32_t
+ml_task_find(const char *name)
+{
+	for (int i = 0; i < lengthof(task_names); i++)
+		if (strcmp(task_names[i].name, name) == 0)
+			return task_names[i].bit;
+	return 0;
+}
 
 int
 ml_registry_count(void)
@@ -131,8 +150,18 @@ check_algorithm(const MlAlgorithm *a)
 		elog(ERROR, "algorithm \"%s\" has no payload format", a->name);
 	if (a->params == NULL)
 		elog(ERROR, "algorithm \"%s\" has no table of parameters", a->name);
-	if (a->state_size == NULL || a->accumulate == NULL || a->combine == NULL || a->finish == NULL)
+	if (a->tasks != ML_ANOMALY && (a->tasks & ML_ANOMALY) != 0)
+		elog(ERROR, "algorithm \"%s\" learns both with and without a target", a->name);
+	if (a->fit == NULL &&
+		(a->state_size == NULL || a->accumulate == NULL || a->combine == NULL || a->finish == NULL))
 		elog(ERROR, "algorithm \"%s\" cannot train", a->name);
+	if (a->fit != NULL &&
+		(a->state_size != NULL || a->init != NULL || a->accumulate != NULL || a->combine != NULL ||
+		 a->finish != NULL || a->choose != NULL || a->squared_error != NULL ||
+		 (a->flags & (ML_SINGLE_PASS | ML_SUBTRACTS | ML_WARM_START)) != 0))
+		elog(ERROR, "algorithm \"%s\" trains in two ways", a->name);
+	if ((a->flags & ML_NATIVE) != 0 && (a->flags & ML_STANDARDIZED) != 0)
+		elog(ERROR, "algorithm \"%s\" wants values as they are and standardized", a->name);
 	if (a->predict == NULL || a->save == NULL || a->load == NULL)
 		elog(ERROR, "algorithm \"%s\" cannot predict", a->name);
 	if (a->choose != NULL && !(a->flags & ML_SUBTRACTS))

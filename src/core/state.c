@@ -154,6 +154,7 @@ complete_spec(MlSpec *spec)
 	spec->params = palloc0(Max(spec->algorithm->params_size, 1));
 	ml_params_parse(spec->given, spec->algorithm->name, ml_core_params, &core,
 					spec->algorithm->params, spec->params);
+	ml_core_params_settle(&core, spec->algorithm);
 	spec->params_json = ml_params_to_jsonb(ml_core_params, &core, spec->algorithm->params, spec->params);
 	for (int i = 0; i < p; i++)
 	{
@@ -234,6 +235,7 @@ ml_spec_state(const MlSpec *spec)
 	head.ncarry = spec->problem.ncarry;
 	head.seed = spec->seed;
 	head.pass = spec->problem.pass;
+	head.level = spec->level;
 	head.holdout = spec->holdout;
 	ml_budget_check(state_bytes(&head), "the training state");
 	state = ml_alloc_zeroed(state_bytes(&head));
@@ -345,7 +347,7 @@ flush_part(const MlSpec *spec, MlState *state, int number)
 	CHECK_FOR_INTERRUPTS();		/* a combination flushes up to a hundred parts */
 	add_target(part, &tile);
 	if (state->flags & ML_STATE_PROFILE)
-		ml_summaries_add(ml_state_summary(state, 0), state->ncells, x, tile.n, state->ncells);
+		ml_summaries_add(ml_state_summary(state, 0), state->ncells, x, tile.n, state->ncells, state->level);
 	CHECK_FOR_INTERRUPTS();
 	spec->algorithm->accumulate(&spec->problem, part->state, &tile);
 	part->n += tile.n;
@@ -522,7 +524,7 @@ check_state(const MlState *state, Size size)
 		state->rows_read < 0 || state->rows_no_target < 0 || state->rows_missing < 0 ||
 		!(state->holdout >= 0 && state->holdout < 1))
 		ml_corrupt("state has an impossible header");
-	if (state->nparts != 1 || state->pass != 0 || state->ncarry != 0 ||
+	if (state->nparts != 1 || state->pass != 0 || state->ncarry != 0 || state->level != 0 ||
 		(state->flags & ~(ML_STATE_WEIGHT | ML_STATE_OFFSET)) != 0)
 		ml_corrupt("state is part of a training");
 	if (state_bytes(state) != size)

@@ -14,6 +14,7 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
+#include "core/registry.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -177,7 +178,7 @@ insert_version(int64 model_id, int version, Oid caller, struct varlena *value,
 	add_argument(&args, INT4OID, Int32GetDatum(version), false);
 	add_argument(&args, ml_model_type(), PointerGetDatum(value), false);
 	add_text(&args, model->algorithm->name);
-	add_text(&args, model->task == ML_CLASSIFICATION ? "classification" : "regression");
+	add_text(&args, ml_task_name(model->task));
 	add_text(&args, model->target);
 	add_jsonb(&args, model->params);
 	add_jsonb(&args, model->info);

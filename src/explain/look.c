@@ -2,6 +2,7 @@
  * look.c - ml_describe and ml_coefficients: what a model is, for people.
  */
 #include "core/predict.h"
+#include "core/registry.h"
 
 #include <math.h>
 
@@ -77,7 +78,7 @@ describe_model(MlRows *rows, const MlModel *model)
 	char	  **names = palloc(sizeof(char *) * Max(schema->ncolumns, 1));
 
 	ml_row_text(rows, "algorithm", model->algorithm->name);
-	ml_row_text(rows, "task", model->task == ML_CLASSIFICATION ? "classification" : "regression");
+	ml_row_text(rows, "task", ml_task_name(model->task));
 	if (model->target != NULL)
 	{
 		ml_row_text(rows, "target", model->target);

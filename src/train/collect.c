@@ -16,6 +16,7 @@
 
 #define SAMPLE_ROWS 32768		/* a first fit on so many rows saves passes over all of them */
 #define SAMPLE_SALT 0x5a3b1e
+#define FIT_ROWS_BYTES ((Size) 4 << 20)	/* with fit the algorithm keeps the rows: memory is for that */
 
 /* ---- collecting ---- */
 
@@ -24,6 +25,9 @@ typedef struct Collector
 	MlTraining *t;
 	FmgrInfo	split_hash;
 	Oid			split_collation;
+	FmgrInfo	group_hash;
+	Oid			group_collation;
+	bool		group_number;	/* the group is a small integer: its own number */
 	bool	   *dead;			/* per column: too many categories, no longer read */
 	bool		plain;			/* all features are float8: a Datum is the double */
 } Collector;
@@ -36,7 +40,7 @@ flush_pending(MlTraining *t)
 	if (n == 0)
 		return;
 	ml_summaries_add(t->summaries, t->schema->ncells + (t->y_summary ? 1 : 0),
-					 t->pending, n, t->stored_width);
+					 t->pending, n, t->stored_width, 0);
 	ml_dataset_append(t->rows, t->pending, n);
 	t->npending = 0;
 	ml_progress_rows(t->rows_read);
@@ -61,6 +65,25 @@ first_array_length(const MlSourceColumn *column, Datum value, bool isnull)
 	return ml_array_length(&converter, value);
 }
 
+/* Classes of a number target keep their printed form only if it is not plain. */
+static void
+target_converter(MlTraining *t)
+{
+	const MlSourceColumn *from = &t->source->columns[t->target_column];
+	MlColumn   *target = palloc0(sizeof(MlColumn));
+
+	target->name = from->name;
+	target->cells = 1;
+	target->kind = ml_kind_of_type(from->type);
+	if (target->kind == ML_CATEGORY ||
+		(t->task == ML_CLASSIFICATION && getBaseType(from->type) == NUMERICOID))
+	{
+		target->kind = ML_CATEGORY;
+		target->dict = t->target_dict = ml_dict_create(t->cxt);
+	}
+	ml_converter_init(&t->converters[t->schema->ncolumns], target, from->type, true);
+}
+
 /* Sets up cells, converters and the dataset when the first row is at hand. */
 static void
 first_row(Collector *c, const MlRow *from)
@@ -68,8 +91,7 @@ first_row(Collector *c, const MlRow *from)
 	MlTraining *t = c->t;
 	MemoryContext old = MemoryContextSwitchTo(t->cxt);
 	int			at = 0;
-	MlColumn   *target = palloc0(sizeof(MlColumn));
-	MlKind		target_kind = ml_kind_of_type(t->source->columns[t->target_column].type);
+	bool		keeps_rows = t->algorithm != NULL && t->algorithm->fit != NULL;
 
 	for (int i = 0; i < t->schema->ncolumns; i++)
 	{
@@ -94,29 +116,19 @@ first_row(Collector *c, const MlRow *from)
 		c->plain &= type == FLOAT8OID;
 	}
 
-	/* Classes of a number target keep their printed form only if it is not plain. */
-	target->name = t->source->columns[t->target_column].name;
-	target->cells = 1;
-	target->kind = target_kind;
-	if (target_kind == ML_CATEGORY ||
-		(t->task == ML_CLASSIFICATION &&
-		 getBaseType(t->source->columns[t->target_column].type) == NUMERICOID))
-	{
-		target->kind = ML_CATEGORY;
-		target->dict = t->target_dict = ml_dict_create(t->cxt);
-	}
-	ml_converter_init(&t->converters[t->schema->ncolumns], target,
-					  t->source->columns[t->target_column].type, true);
-
+	if (t->target_column >= 0)
+		target_converter(t);
 	t->at_y = at++;
 	t->at_u = at++;
 	t->at_w = t->weight_column >= 0 ? at++ : -1;
 	t->at_offset = t->offset_column >= 0 ? at++ : -1;
 	t->at_order = t->order_column >= 0 ? at++ : -1;
+	t->at_group = t->group_column >= 0 ? at++ : -1;
+	t->at_key = t->split_column >= 0 ? at++ : t->at_u;
 	t->width = t->stored_width = at;
 	t->pending = ml_alloc((size_t) ML_TILE_ROWS * at, sizeof(double));
-	t->rows = ml_dataset_create(at, ml_budget_bytes());
-	if (t->source->rows_estimate > 4 * SAMPLE_ROWS)
+	t->rows = ml_dataset_create(at, keeps_rows ? Min(FIT_ROWS_BYTES, ml_budget_bytes()) : ml_budget_bytes());
+	if (!keeps_rows && t->source->rows_estimate > 4 * SAMPLE_ROWS)
 	{
 		t->sample = ml_dataset_create(at, ml_budget_bytes() / 4);
 		t->sample_share = SAMPLE_ROWS / t->source->rows_estimate;
@@ -254,6 +266,22 @@ row_uniform(Collector *c, const MlRow *row, int split_att)
 	return ml_split_uniform(position, t->request.seed);
 }
 
+/* A number of the row's group: the integer itself, else 53 bits of the value's hash. */
+static double
+row_group(Collector *c, Datum value, bool isnull)
+{
+	MlTraining *t = c->t;
+
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("column \"%s\", the group, contains NULL", t->source->columns[t->group_column].name)));
+	if (c->group_number)
+		return DatumGetInt32(value);
+	return (double) (DatumGetUInt64(FunctionCall2Coll(&c->group_hash, c->group_collation, value,
+													  Int64GetDatum(0))) >> 11);
+}
+
 bool
 ml_number_target(const MlTraining *t)
 {
@@ -295,23 +323,27 @@ collect_row(void *arg, const MlRow *from)
 	Collector  *c = arg;
 	MlTraining *t = c->t;
 	int			att = t->schema->ncolumns;
-	int			target_att;
+	int			target_att = -1;
 	double	   *row;
 	double		y = 0;
 	double		w = 1;
 	double		offset = 0;
 	double		order = 0;
+	double		group = 0;
 	int			split_att = -1;
 
 	if (t->rows_read++ == 0)
 		first_row(c, from);
-	if (from->isnull[att])
+	if (t->target_column >= 0)
 	{
-		t->rows_no_target++;
-		return;
+		if (from->isnull[att])
+		{
+			t->rows_no_target++;
+			return;
+		}
+		target_att = att++;
 	}
-	target_att = att++;
-	if (t->target_dict == NULL)
+	if (t->target_column >= 0 && t->target_dict == NULL)
 	{
 		ml_convert(&t->converters[target_att], from->values[target_att], false, &y);
 		if (!isfinite(y))
@@ -342,6 +374,11 @@ collect_row(void *arg, const MlRow *from)
 					 errmsg("column \"%s\", the order, contains NULL", t->request.order_by)));
 		att++;
 	}
+	if (t->group_column >= 0)
+	{
+		group = row_group(c, from->values[att], from->isnull[att]);
+		att++;
+	}
 	if (isnan(w) || w == 0 || isnan(offset))
 	{
 		t->rows_no_target++;
@@ -367,6 +404,10 @@ collect_row(void *arg, const MlRow *from)
 		row[t->at_offset] = offset;
 	if (t->at_order >= 0)
 		row[t->at_order] = -order;
+	if (t->at_group >= 0)
+		row[t->at_group] = group;
+	if (t->at_key != t->at_u)
+		row[t->at_key] = row_uniform(c, from, -1);
 	if (t->sample && ml_split_uniform((uint64) (row[t->at_u] * 0x1p53), SAMPLE_SALT) < t->sample_share &&
 		ml_dataset_rows(t->sample) < 4 * SAMPLE_ROWS)
 		ml_dataset_append(t->sample, row, 1);
@@ -381,7 +422,8 @@ collect_columns(const MlTraining *t, int *columns)
 	int			n = t->schema->ncolumns;
 
 	memcpy(columns, t->feature_column, n * sizeof(int));
-	columns[n++] = t->target_column;
+	if (t->target_column >= 0)
+		columns[n++] = t->target_column;
 	if (t->weight_column >= 0)
 		columns[n++] = t->weight_column;
 	if (t->offset_column >= 0)
@@ -390,6 +432,8 @@ collect_columns(const MlTraining *t, int *columns)
 		columns[n++] = t->split_column;
 	if (t->order_column >= 0)
 		columns[n++] = t->order_column;
+	if (t->group_column >= 0)
+		columns[n++] = t->group_column;
 	return n;
 }
 
@@ -404,28 +448,37 @@ ml_nothing_to_learn(const MlTraining *t, const char *why)
 					   (long long) (t->rows_missing + t->rows_nonfinite))));
 }
 
+/* The hash function of a column's type, for what `role` says. */
+static void
+column_hash(const MlTraining *t, int column, const char *role, FmgrInfo *hash, Oid *collation)
+{
+	const MlSourceColumn *from = &t->source->columns[column];
+	TypeCacheEntry *type = lookup_type_cache(from->type, TYPECACHE_HASH_EXTENDED_PROC_FINFO);
+
+	if (!OidIsValid(type->hash_extended_proc))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of type %s cannot be %s", from->name, format_type_be(from->type), role)));
+	fmgr_info_copy(hash, &type->hash_extended_proc_finfo, CurrentMemoryContext);
+	*collation = from->collation;
+}
+
 void
 ml_training_collect(MlTraining *t)
 {
 	Collector	c = {0};
-	int		   *columns = palloc((t->schema->ncolumns + 5) * sizeof(int));
+	int		   *columns = palloc((t->schema->ncolumns + 6) * sizeof(int));
 	int			n;
 
 	c.t = t;
 	c.dead = palloc0(Max(t->schema->ncolumns, 1) * sizeof(bool));
-	if (t->split_column >= 0)
+	if (t->group_column >= 0)
 	{
-		TypeCacheEntry *type = lookup_type_cache(t->source->columns[t->split_column].type,
-												 TYPECACHE_HASH_EXTENDED_PROC_FINFO);
-
-		if (!OidIsValid(type->hash_extended_proc))
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("column \"%s\" of type %s cannot be split by", t->request.split_by,
-							format_type_be(t->source->columns[t->split_column].type))));
-		fmgr_info_copy(&c.split_hash, &type->hash_extended_proc_finfo, CurrentMemoryContext);
-		c.split_collation = t->source->columns[t->split_column].collation;
+		c.group_number = t->source->columns[t->group_column].type == INT4OID;
+		column_hash(t, t->group_column, "a group", &c.group_hash, &c.group_collation);
 	}
+	if (t->split_column >= 0)
+		column_hash(t, t->split_column, "split by", &c.split_hash, &c.split_collation);
 	ml_progress_phase(ML_PHASE_READ);
 	n = collect_columns(t, columns);
 	ml_stream(t->source, columns, n, collect_row, &c);

@@ -257,6 +257,12 @@ ML_FUNCTION(ml_sql_cv)
 				 errdetail("With order_by the folds are fixed, so that a repetition would give the same again.")));
 	ml_result_begin(fcinfo, &rows);
 	t = ml_training_begin("cv", &r);
+	if (t->task == ML_ANOMALY)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("algorithm \"%s\" learns without a target, so there is nothing to measure it by",
+						t->algorithm->name),
+				 errhint("Compare the scores of ml_predict with labels of your own, as by ml_auc.")));
 	for (int i = 0; i < MAX_METRICS; i++)
 	{
 		scores.values[i] = palloc(folds * repeats * sizeof(double));

@@ -140,7 +140,7 @@ open_scorer(Scorer *s, const MlSource *source, const int *columns)
 static void
 evaluate(MlResultRows *rows, const MlModel *model, const char *text)
 {
-	MlSource   *source = ml_source_open(text);
+	MlSource   *source;
 	const MlSchema *schema = model->encoder->schema;
 	int		   *columns = palloc((schema->ncolumns + 1) * sizeof(int));
 	Scorer		s = {0};
@@ -148,6 +148,13 @@ evaluate(MlResultRows *rows, const MlModel *model, const char *text)
 	MlMetricValue *b;
 	int			n;
 
+	if (model->target == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("algorithm \"%s\" learns without a target, so there is nothing to measure it by",
+						model->algorithm->name),
+				 errhint("Compare the scores of ml_predict with labels of your own, as by ml_auc.")));
+	source = ml_source_open(text);
 	ml_progress_relation(source->relid);
 	for (int i = 0; i < schema->ncolumns; i++)
 		columns[i] = ml_source_column(source, schema->columns[i].name);
@@ -188,6 +195,7 @@ evaluate(MlResultRows *rows, const MlModel *model, const char *text)
 ML_FUNCTION(ml_sql_evaluate)
 {
 	MlModelRef	ref;
+	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext cxt;
 	MlResultRows rows;
 
@@ -200,6 +208,7 @@ ML_FUNCTION(ml_sql_evaluate)
 	ml_catalog_resolve(ml_arg_text(fcinfo, 0), ML_PREDICT, false, &ref);
 	evaluate(&rows, ml_cache_version(ref.version_id, cxt), ml_arg_text(fcinfo, 1));
 	ml_progress_end();
+	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(cxt);
 	PG_RETURN_VOID();
 }
@@ -207,6 +216,7 @@ ML_FUNCTION(ml_sql_evaluate)
 /* ml_evaluate(model ml_model, source) */
 ML_FUNCTION(ml_sql_evaluate_value)
 {
+	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext cxt;
 	MlResultRows rows;
 
@@ -219,6 +229,7 @@ ML_FUNCTION(ml_sql_evaluate_value)
 	evaluate(&rows, ml_model_unpack((struct varlena *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0))),
 			 ml_arg_text(fcinfo, 1));
 	ml_progress_end();
+	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(cxt);
 	PG_RETURN_VOID();
 }

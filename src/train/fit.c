@@ -2,8 +2,9 @@
  * fit.c - everything that happens over collected rows: splitting, the passes of
  * an algorithm, choosing penalties, scoring.
  *
- * A fit owns a memory context of its own below the training's; states and
- * carries of finished passes are freed as it goes.
+ * States and carries of finished passes are freed as it goes.  An algorithm with
+ * `fit` works in a context of its own, so that all of the budget is its, and what
+ * it leaves behind goes when its model is no longer needed.
  */
 #include "train/train.h"
 
@@ -17,6 +18,7 @@
 #include "core/registry.h"
 #include "core/state.h"
 #include "eval/metrics.h"
+#include "num/threads.h"
 
 #define EXACT_SPLIT_ROWS (128 * 1024)	/* classes smaller than their share of this are cut exactly */
 #define FOLD_SALT 0x5f01d	/* inner folds; repeats of ml_cv are small numbers */
@@ -285,6 +287,8 @@ typedef struct TileReader
 	double	   *y;
 	double	   *w;
 	double	   *offset;
+	double	   *u;
+	double	   *group;
 	double	   *inverse;		/* 1 / scale */
 } TileReader;
 
@@ -298,7 +302,7 @@ plain_numbers(const MlTraining *t, const MlEncoder *enc)
 		if (enc->columns[i].code != ML_CODE_NUMBER)
 			return false;
 	for (int c = 0; c < t->schema->ncells; c++)
-		if (t->summaries[c].nulls > 0)
+		if (t->summaries[c].nulls > 0 && t->core.impute != ML_IMPUTE_NATIVE)
 			return false;
 	return true;
 }
@@ -317,6 +321,8 @@ reader_open(TileReader *r, MlTraining *t, const MlMask *mask, const MlEncoder *e
 	r->y = palloc(ML_TILE_ROWS * sizeof(double));
 	r->w = palloc(ML_TILE_ROWS * sizeof(double));
 	r->offset = palloc(ML_TILE_ROWS * sizeof(double));
+	r->u = palloc(ML_TILE_ROWS * sizeof(double));
+	r->group = palloc(ML_TILE_ROWS * sizeof(double));
 }
 
 /* Cells into encoded columns; an error names the first row that the policy forbids. */
@@ -393,6 +399,9 @@ reader_next(TileReader *r, MlTile *tile)
 			r->w[i] = ml_row_weight(t, row);
 		if (t->at_offset >= 0)
 			r->offset[i] = row[t->at_offset];
+		if (t->at_group >= 0)
+			r->group[i] = row[t->at_group];
+		r->u[i] = row[t->at_key];
 		if (r->oof)
 			ml_out_of_fold_row(t, r->enc, r->oof, row, r->x + (Size) i * r->enc->p);
 	}
@@ -403,6 +412,8 @@ reader_next(TileReader *r, MlTile *tile)
 	tile->y = r->y;
 	tile->w = weighted ? r->w : NULL;
 	tile->offset = t->at_offset >= 0 ? r->offset : NULL;
+	tile->u = r->u;
+	tile->group = t->at_group >= 0 ? r->group : NULL;
 	return true;
 }
 
@@ -487,7 +498,17 @@ set_problem(MlTraining *t, MlFit *fit, const void *params)
 	fit->problem.classes = t->classes;
 	fit->problem.names = (const char *const *) fit->encoder->names;
 	fit->problem.scaled = scaled;
+	fit->problem.seed = (uint64) t->request.seed;
 	fit->problem.params = params;
+	if (t->algorithm->flags & ML_NATIVE)
+	{
+		int		   *levels = palloc0(Max(fit->encoder->p, 1) * sizeof(int));
+
+		for (int j = 0; j < fit->encoder->p; j++)
+			levels[j] = ml_encoder_levels(fit->encoder, j);
+		fit->problem.levels = levels;
+	}
+	ml_constraints_set(t, fit->encoder, params, &fit->problem);
 }
 
 /* The dummy's prediction, from a tile: mean, or class shares (sums until the end of the pass). */
@@ -631,6 +652,105 @@ set_scales(TileReader *r, MlFit *fit, const void *params)
 	r->problem = &fit->problem;
 }
 
+/* ---- an algorithm that reads the rows itself ---- */
+
+typedef struct FitRows
+{
+	MlData		data;
+	TileReader *reader;
+	MemoryContext cxt;			/* of the reader: nothing of ours on the algorithm's budget */
+} FitRows;
+
+static void
+fit_rewind(MlData *data)
+{
+	ml_rows_start(((FitRows *) data)->reader->t);
+}
+
+static bool
+fit_next(MlData *data, MlTile *tile)
+{
+	FitRows    *rows = (FitRows *) data;
+	MemoryContext old = MemoryContextSwitchTo(rows->cxt);
+	bool		got = reader_next(rows->reader, tile);
+
+	MemoryContextSwitchTo(old);
+	return got;
+}
+
+/* How many rows the mask lets through, and the dummy's prediction; without a pass when both are known. */
+static uint64
+count_rows(TileReader *r, MlFit *fit)
+{
+	const MlTraining *t = r->t;
+	uint64		rows = 0;
+	MlTile		tile = {0};
+
+	fit->prior = palloc0(Max(t->classes, 1) * sizeof(double));
+	fit->prior_weight = 0;
+	if (r->mask == NULL && t->at_w < 0 && t->rows_missing == 0)
+	{
+		fit->prior_weight = t->rows_used;
+		for (int k = 0; k < t->classes; k++)
+			fit->prior[k] = t->class_rows[k];
+		if (t->classes == 0)
+			fit->prior[0] = t->y_summary->mean;
+		return t->rows_used;
+	}
+	ml_rows_start(r->t);
+	tile.y = r->y;
+	while ((tile.n = ml_rows_next(r->t, r->mask, &r->view)) > 0)
+	{
+		for (int i = 0; i < tile.n; i++)
+			r->y[i] = ml_row_target(t, r->view.row[i]);
+		prior_add(r, fit, &tile);
+		rows += tile.n;
+	}
+	return rows;
+}
+
+static void
+run_fit(TileReader *r, MlFit *fit)
+{
+	FitRows		rows = {{0, fit_rewind, fit_next}, r, CurrentMemoryContext};
+	MlResult	result = {0};
+
+	rows.data.rows = count_rows(r, fit);
+	prior_finish(r->t, fit);
+	if (rows.data.rows == 0)
+		ml_fail_data("no rows to learn from");
+	result.objective = get_float8_nan();
+	fit_rewind(&rows.data);
+	fit->cxt = AllocSetContextCreate(rows.cxt, "ml_ext fit", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(fit->cxt);
+	PG_TRY();
+	{
+		r->t->algorithm->fit(&fit->problem, &rows.data, &result);
+	}
+	PG_FINALLY();
+	{
+		ml_threads_end();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(rows.cxt);
+	fit->model = result.model;
+	if (result.ncarry > 0)
+		fit->carry = ml_alloc_copy(result.carry, result.ncarry * sizeof(double));
+	fit->ncarry = result.ncarry;
+	fit->passes = 1;
+	fit->stop = result.stop;
+	fit->converged = result.converged;
+}
+
+void
+ml_fit_free(MlFit *fit)
+{
+	if (fit->cxt != NULL)
+		MemoryContextDelete(fit->cxt);
+	fit->cxt = NULL;
+	fit->model = NULL;
+}
+
 MlFit *
 ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *start)
 {
@@ -641,9 +761,9 @@ ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *
 
 	fit->encoder = ml_learn_encoder(t, mask);
 	set_problem(t, fit, params);
-	fit->problem.draft = mask != NULL;
+	fit->problem.draft = mask != NULL && !t->keep_measured;
 	reader_open(&r, t, mask, fit->encoder);
-	if (t->core.categories == ML_TARGET)
+	if (ml_any_target_encoding(t))
 	{
 		if (t->classes > 2)
 			ml_fail_param("categories => \"target\" needs a number or two classes as target, not %d classes",
@@ -652,6 +772,13 @@ ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *
 	}
 	if (t->algorithm->flags & ML_STANDARDIZED)
 		set_scales(&r, fit, params);
+	if (t->algorithm->fit)
+	{
+		fit->problem.carry = start ? start->carry : NULL;
+		fit->problem.ncarry = start ? start->ncarry : 0;
+		run_fit(&r, fit);
+		return fit;
+	}
 	if (start && start->carry && start->problem.p == fit->problem.p && start->converged)
 	{
 		carry = start->carry;

@@ -21,8 +21,8 @@
 typedef struct LevelStats
 {
 	double	   *n;				/* rows */
-	double	   *w;
-	double	   *wy;				/* weighted sum of the target; out-of-fold: nfolds + 1 blocks */
+	double	   *w;				/* nfolds + 1 blocks, the last is the sum; NULL unless encoded by target */
+	double	   *wy;				/* likewise: weighted sum of the target */
 	double		nulls;
 } LevelStats;
 
@@ -289,9 +289,37 @@ learn_cells(MlTraining *t, const MlMask *mask, double *fill, double *center, dou
 
 /* ---- categories ---- */
 
-static LevelStats *
-level_stats(MlTraining *t, const MlMask *mask, int nfolds)
+/* How a category column becomes numbers: by the dictionary of all rows, so the same under every mask. */
+static MlCategories
+column_policy(const MlTraining *t, int column)
 {
+	if (t->core.categories != ML_CATEGORIES_NATIVE)
+		return t->core.categories;
+	if (ml_dict_size(t->schema->columns[column].dict) <= ML_NATIVE_LEVELS)
+		return ML_CATEGORIES_NATIVE;
+	return t->classes > 2 || t->task == ML_ANOMALY ? ML_FREQUENCY : ML_TARGET;
+}
+
+static bool
+target_encoded(const MlTraining *t, int column)
+{
+	return t->schema->columns[column].kind == ML_CATEGORY && column_policy(t, column) == ML_TARGET;
+}
+
+bool
+ml_any_target_encoding(const MlTraining *t)
+{
+	for (int i = 0; i < t->schema->ncolumns; i++)
+		if (target_encoded(t, i))
+			return true;
+	return false;
+}
+
+/* Counts of all category columns; sums of the target, in folds, of those that are encoded by it. */
+static LevelStats *
+level_stats(MlTraining *t, const MlMask *mask)
+{
+	const int	nfolds = ML_TARGET_FOLDS;
 	LevelStats *stats = palloc0(Max(t->schema->ncolumns, 1) * sizeof(LevelStats));
 	MlRowView	view = {{0}};
 	int			n;
@@ -302,6 +330,8 @@ level_stats(MlTraining *t, const MlMask *mask, int nfolds)
 			int			levels = ml_dict_size(t->schema->columns[i].dict) + 1;
 
 			stats[i].n = palloc0(levels * sizeof(double));
+			if (!target_encoded(t, i))
+				continue;
 			stats[i].w = ml_alloc((size_t) levels * (nfolds + 1), sizeof(double));
 			stats[i].wy = ml_alloc((size_t) levels * (nfolds + 1), sizeof(double));
 		}
@@ -323,7 +353,7 @@ level_stats(MlTraining *t, const MlMask *mask, int nfolds)
 				stats[c].n[level] += 1;
 				if (isnan(code))
 					stats[c].nulls += 1;
-				if (nfolds > 0)
+				if (stats[c].w != NULL)
 				{
 					double		w = ml_row_weight(t, row);
 					double		y = ml_row_target(t, row);
@@ -464,9 +494,31 @@ learn_one_hot(MlTraining *t, MlEncoder *enc, int column, const LevelStats *stats
 	e->width = width;
 }
 
+/* Levels that occur are numbered in the order of their bytes. */
+static void
+learn_levels(MlTraining *t, MlEncoder *enc, int column, const LevelStats *stats)
+{
+	MlColumn   *col = &t->schema->columns[column];
+	MlEncoding *e = &enc->columns[column];
+	int			nkept;
+	int			noccur;
+	LevelOrder *order = kept_levels(col->dict, stats, INT_MAX, &nkept, &noccur);
+
+	e->code = ML_CODE_LEVEL;
+	e->width = 1;
+	e->nlevels = ml_dict_size(col->dict);
+	e->slot = palloc(Max(e->nlevels, 1) * sizeof(int));
+	for (int i = 0; i < e->nlevels; i++)
+		e->slot[i] = -1;
+	for (int i = 0; i < nkept; i++)
+		e->slot[order[i].code] = i;
+	add_name(enc, column, false, pstrdup(col->name));
+}
+
 static void
 learn_table(MlTraining *t, MlEncoder *enc, int column, const LevelStats *stats, int nfolds)
 {
+	MlCategories policy = column_policy(t, column);
 	MlColumn   *col = &t->schema->columns[column];
 	MlEncoding *e = &enc->columns[column];
 	int			nkept;
@@ -483,7 +535,10 @@ learn_table(MlTraining *t, MlEncoder *enc, int column, const LevelStats *stats, 
 	e->value = palloc0(levels * sizeof(double));
 	for (int i = 0; i < levels - 1; i++)
 		total += stats->n[i];
-	if (t->core.categories == ML_ORDINAL)
+	if (t->core.categories == ML_CATEGORIES_NATIVE)
+		ml_warn("column \"%s\" has %d categories: beyond %d each is replaced by %s", col->name, levels - 1,
+				ML_NATIVE_LEVELS, policy == ML_TARGET ? "the mean of the target in its other rows" : "its share of the rows");
+	if (policy == ML_ORDINAL)
 	{
 		for (int i = 0; i < levels - 1; i++)
 			e->value[i] = -1;
@@ -491,7 +546,7 @@ learn_table(MlTraining *t, MlEncoder *enc, int column, const LevelStats *stats, 
 			e->value[order[i].code] = i;
 		e->null_value = e->unseen_value = -1;
 	}
-	else if (t->core.categories == ML_FREQUENCY)
+	else if (policy == ML_FREQUENCY)
 	{
 		for (int i = 0; i < levels - 1; i++)
 			e->value[i] = total > 0 ? stats->n[i] / total : 0;
@@ -569,7 +624,7 @@ learn_number(MlTraining *t, MlEncoder *enc, int column, const double *fill,
 		else
 			add_name(enc, column, col->kind != ML_BOOLEAN, pstrdup(col->name));
 	}
-	if (date)
+	if (date && t->core.impute != ML_IMPUTE_NATIVE)
 	{
 		/* A missing time is the median one, and its parts. */
 		MlEncoder	one = *enc;
@@ -604,7 +659,6 @@ ml_learn_encoder(MlTraining *t, const MlMask *mask)
 {
 	int			ncells = t->schema->ncells;
 	int			max = max_width(t);
-	bool		target = t->core.categories == ML_TARGET;
 	bool		categories = false;
 	MlEncoder  *enc = palloc0(sizeof(MlEncoder));
 	double	   *fill = palloc(Max(ncells, 1) * sizeof(double));
@@ -621,7 +675,7 @@ ml_learn_encoder(MlTraining *t, const MlMask *mask)
 	enc->numeric = palloc0(Max(max, 1) * sizeof(bool));
 	learn_cells(t, mask, fill, center, scale);
 	if (categories)
-		stats = level_stats(t, mask, target ? ML_TARGET_FOLDS : 0);
+		stats = level_stats(t, mask);
 	for (int i = 0; i < t->schema->ncolumns; i++)
 	{
 		MlEncoding *e = &enc->columns[i];
@@ -632,7 +686,9 @@ ml_learn_encoder(MlTraining *t, const MlMask *mask)
 		e->null_slot = e->unseen_slot = -1;
 		if (t->schema->columns[i].kind != ML_CATEGORY)
 			learn_number(t, enc, i, fill, center, scale);
-		else if (t->core.categories == ML_ONE_HOT)
+		else if (column_policy(t, i) == ML_CATEGORIES_NATIVE)
+			learn_levels(t, enc, i, &stats[i]);
+		else if (column_policy(t, i) == ML_ONE_HOT)
 			learn_one_hot(t, enc, i, &stats[i]);
 		else
 			learn_table(t, enc, i, &stats[i], ML_TARGET_FOLDS);
@@ -649,7 +705,7 @@ MlOutOfFold *
 ml_learn_out_of_fold(MlTraining *t, const MlMask *mask, const MlEncoder *enc)
 {
 	MlOutOfFold *oof = palloc0(sizeof(MlOutOfFold));
-	LevelStats *stats = level_stats(t, mask, ML_TARGET_FOLDS);
+	LevelStats *stats = level_stats(t, mask);
 
 	oof->values = palloc0(Max(t->schema->ncolumns, 1) * sizeof(double *));
 	for (int c = 0; c < t->schema->ncolumns; c++)
@@ -657,7 +713,7 @@ ml_learn_out_of_fold(MlTraining *t, const MlMask *mask, const MlEncoder *enc)
 		int			levels;
 		double		prior = enc->columns[c].unseen_value;
 
-		if (stats[c].n == NULL)
+		if (stats[c].w == NULL)
 			continue;
 		levels = ml_dict_size(t->schema->columns[c].dict) + 1;
 		oof->values[c] = ml_alloc((size_t) levels * ML_TARGET_FOLDS, sizeof(double));
@@ -690,6 +746,8 @@ ml_out_of_fold_row(const MlTraining *t, const MlEncoder *enc, const MlOutOfFold 
 			continue;
 		levels = ml_dict_size(t->schema->columns[c].dict) + 1;
 		code = row[t->schema->columns[c].first_cell];
+		if (isnan(code) && t->core.impute == ML_IMPUTE_NATIVE)
+			continue;
 		x[enc->columns[c].first] = oof->values[c][(Size) fold * levels + (isnan(code) ? levels - 1 : (int) code)];
 	}
 }

@@ -8,7 +8,6 @@
 
 #include "utils/lsyscache.h"
 
-
 #define MANY_CLASSES 20			/* beyond, and with less than two rows a class, they are no labels */
 #define MAX_EXACT 9007199254740992.0	/* 2^53: beyond, a double merges integers */
 #define MAX_COUNTED 1e17		/* rows squared: a mean merged from tiles of 256 rows is off by 4e-19 of them */
@@ -308,6 +307,8 @@ settle_features(MlTraining *t)
 	t->at_w -= t->at_w >= 0 ? t->stored_width - t->width : 0;
 	t->at_offset -= t->at_offset >= 0 ? t->stored_width - t->width : 0;
 	t->at_order -= t->at_order >= 0 ? t->stored_width - t->width : 0;
+	t->at_group -= t->at_group >= 0 ? t->stored_width - t->width : 0;
+	t->at_key -= t->stored_width - t->width;
 }
 
 /* Rows that impute = drop leaves out are counted once here, and those of each class that stay. */

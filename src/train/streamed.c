@@ -80,6 +80,7 @@ stream_spec(MlTraining *t, int folds, double holdout)
 	spec->nparts = folds + 1;
 	spec->holdout = holdout;
 	spec->seed = t->request.seed;
+	spec->level = ml_summary_level(t->source->rows_estimate);
 	spec->problem.task = t->task;
 	spec->problem.p = t->schema->ncells;
 	spec->problem.names = names;
@@ -181,43 +182,62 @@ pump_serial(MlTraining *t, MlSpec *spec, MlState *empty)
 	return pump.state;
 }
 
+/*
+ * A parallel scan into a state, if the planner likes it; otherwise NULL.  With
+ * `stored` only if it reads the rows of a table as they are stored.
+ */
+static MlState *
+scan_parallel(MlTraining *t, MlState *empty, const int *columns, int n, bool stored)
+{
+	const char *position = !t->source->position ? NULL
+		: t->source->parted ? "s.ctid, s.tableoid" : "s.ctid, 0::pg_catalog.oid";
+	MlState    *state = empty;
+	StringInfoData sql;
+	Datum		result;
+	bool		isnull;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT ");
+	ml_accumulate_call(&sql, columns, n, position, stored);
+	appendStringInfo(&sql, " FROM %s", t->source->from);
+	if (stored)
+		empty->flags |= ML_STATE_STORED;
+	if (!ml_stream_parallel(t->source, sql.data, stored, ml_state_type(), PointerGetDatum(empty), &result, &isnull))
+		state = NULL;
+	else if (!isnull)
+		state = (MlState *) DatumGetPointer(result);
+	empty->flags &= ~ML_STATE_STORED;
+	if (state != NULL)
+		state->flags &= ~ML_STATE_STORED;
+	return state;
+}
+
 /* One scan into a state; parallel if the planner likes it and rows are parted by position, if at all. */
 static MlState *
 scan(MlTraining *t, MlSpec *spec)
 {
-	MlState    *state = ml_spec_state(spec);
+	MlState    *empty = ml_spec_state(spec);
+	MlState    *state = NULL;
 	int			extra = t->source->position ? 2 : 0;
 	int		   *columns = palloc((t->schema->ncolumns + 3) * sizeof(int));
 	int			n = row_columns(t, columns);
-	Datum		result;
-	bool		isnull;
 
-	spec->hash = state->spec_hash;
-	spec->size = state->spec_size;
-	spec->part_doubles = state->part_doubles;
+	spec->hash = empty->spec_hash;
+	spec->size = empty->spec_size;
+	spec->part_doubles = empty->part_doubles;
 	t->rows_read = 0;
 	if ((t->source->position || spec->nparts - 1 + (spec->holdout > 0) == 1) &&
 		n + extra + 1 <= FUNC_MAX_ARGS)
 	{
-		StringInfoData sql;
-		const char *schema = quote_identifier(get_namespace_name(ml_extension_schema()));
-
-		initStringInfo(&sql);
-		appendStringInfo(&sql, "SELECT %s.ml_accumulate($1", schema);
-		if (t->source->position)
-			appendStringInfo(&sql, ", s.ctid, %s", t->source->parted ? "s.tableoid" : "0::pg_catalog.oid");
-		appendStringInfoString(&sql, ", ");
-		ml_source_targets(&sql, columns, n);
-		appendStringInfo(&sql, ") FROM %s", t->source->from);
-		if (ml_stream_parallel(sql.data, ml_state_type(), PointerGetDatum(state), &result, &isnull))
-		{
-			if (!isnull)
-				state = (MlState *) DatumGetPointer(result);
-			t->rows_read = state->rows_read;
-			return state;
-		}
+		if (t->source->position && !t->source->parted)
+			state = scan_parallel(t, empty, columns, n, true);
+		if (state == NULL)
+			state = scan_parallel(t, empty, columns, n, false);
 	}
-	return pump_serial(t, spec, state);
+	if (state == NULL)
+		return pump_serial(t, spec, empty);
+	t->rows_read = state->rows_read;
+	return state;
 }
 
 /* Adds up parts into one algorithm state; `first` is the first part taken. */
@@ -302,18 +322,35 @@ plain_encoder(MlTraining *t, MlState *state)
 	return ml_encoder_plain(t->schema, t->core.impute, fill);
 }
 
-/* Rows into the state, or false: this data needs the collected way. */
-bool
-ml_stream_scan(MlTraining *t, MlStreamed *s, int folds, double holdout)
+/* Rows into the state; says how many were used. */
+static int64
+scan_parts(MlTraining *t, MlStreamed *s)
 {
 	int64		used = 0;
 
-	s->spec = stream_spec(t, folds, holdout);
-	ml_progress_phase(ML_PHASE_READ);
 	s->state = scan(t, s->spec);
 	ml_state_flush(s->spec, s->state);
 	for (int i = 0; i < s->state->nparts; i++)
 		used += (int64) ml_state_part(s->state, i)->n;
+	return used;
+}
+
+/* Rows into the state, or false: this data needs the collected way. */
+bool
+ml_stream_scan(MlTraining *t, MlStreamed *s, int folds, double holdout)
+{
+	int64		used;
+
+	s->spec = stream_spec(t, folds, holdout);
+	ml_progress_phase(ML_PHASE_READ);
+	used = scan_parts(t, s);
+	if (!ml_level_suffices(s->spec->level, used) && s->state->rows_missing == 0 && used >= STREAM_ROWS / 10)
+	{
+		/* So few of the rows expected came that quantiles are too coarse. */
+		s->spec->level = 0;
+		pfree(s->state);
+		used = scan_parts(t, s);
+	}
 	if (s->state->rows_missing > 0 || used < STREAM_ROWS / 10)
 		return false;
 	for (int i = 0; i < t->schema->ncolumns; i++)
@@ -371,12 +408,16 @@ ml_stream_fit(MlTraining *t, MlStreamed *s)
 		params = t->algorithm->choose(&s->spec->problem, folds, ML_STREAM_FOLDS);
 	}
 	ml_progress_phase(ML_PHASE_FIT);
+	s->refitted = holdout->n > 0 && t->core.refit != ML_REFIT_NEVER;
 	if (holdout->n > 0)
 	{
 		double		d;
 		double		sse;
 
-		finish_quietly(t, s, params, &result);
+		if (s->refitted)
+			finish_quietly(t, s, params, &result);
+		else
+			result = finish_parts(t, s->spec, s->state, 1, params);
 		d = holdout->y_mean - parts_mean(s->state, 1);
 		ml_progress_phase(ML_PHASE_SCORE);
 		sse = t->algorithm->squared_error(&s->spec->problem, holdout->state, result.model);
@@ -385,7 +426,8 @@ ml_stream_fit(MlTraining *t, MlStreamed *s)
 		add_metric(s, "r2", holdout->y_m2 > 0 ? 1 - sse / holdout->y_m2 : NAN,
 				   holdout->y_m2 > 0 ? -d * d * holdout->w / holdout->y_m2 : NAN);
 	}
-	result = finish_parts(t, s->spec, s->state, holdout->n > 0 ? 0 : 1, params);
+	if (s->refitted || holdout->n == 0)
+		result = finish_parts(t, s->spec, s->state, s->refitted ? 0 : 1, params);
 	s->fit.encoder = plain_encoder(t, s->state);
 	s->fit.problem = s->spec->problem;
 	s->fit.problem.params = params;
@@ -394,5 +436,5 @@ ml_stream_fit(MlTraining *t, MlStreamed *s)
 	s->fit.converged = result.converged;
 	s->params = params;
 	s->prior = palloc0(sizeof(double));
-	s->prior[0] = parts_mean(s->state, 0);
+	s->prior[0] = parts_mean(s->state, s->refitted ? 0 : 1);
 }

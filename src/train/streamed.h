@@ -16,6 +16,7 @@ typedef struct MlStreamed
 	MlState    *state;
 	MlFit		fit;			/* on all rows */
 	const void *params;			/* penalties chosen */
+	bool		refitted;		/* the fit has learned from the holdout, too */
 	double	   *prior;
 
 	/* On the holdout, of a model that has not seen it. */

@@ -23,6 +23,7 @@ parse_params(MlTraining *t, Jsonb *given)
 	t->params = palloc0(Max(t->algorithm->params_size, 1));
 	ml_params_parse(given, t->algorithm->name, ml_core_params, &t->core,
 					t->algorithm->params, t->params);
+	ml_core_params_settle(&t->core, t->algorithm);
 	t->params_json = ml_params_to_jsonb(ml_core_params, &t->core, t->algorithm->params, t->params);
 	if (t->task != 0 && t->algorithm->check)
 		t->algorithm->check(t->params, t->task);
@@ -31,22 +32,17 @@ parse_params(MlTraining *t, Jsonb *given)
 static uint32
 parse_task(const char *task)
 {
+	uint32		found;
+
 	if (task == NULL)
 		return 0;
-	if (strcmp(task, "regression") == 0)
-		return ML_REGRESSION;
-	if (strcmp(task, "classification") == 0)
-		return ML_CLASSIFICATION;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("task \"%s\" does not exist", task),
-			 errhint("Valid tasks are \"regression\" and \"classification\".")));
-}
-
-static const char *
-task_name(uint32 task)
-{
-	return task == ML_CLASSIFICATION ? "classification" : "regression";
+	found = ml_task_find(task);
+	if (found == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("task \"%s\" does not exist", task),
+				 errhint("Valid tasks are \"regression\", \"classification\" and \"anomaly\".")));
+	return found;
 }
 
 /* The task that the target's type decides; 0 for integers, whose values must be seen. */
@@ -82,6 +78,11 @@ choose_algorithm(MlTraining *t)
 			given = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{\"l2\": 1}")));
 		parse_params(t, given);
 	}
+	else if (t->task == ML_ANOMALY)
+	{
+		t->algorithm = ml_registry_find("isolation_forest", false);
+		parse_params(t, t->request.params);
+	}
 	else
 	{
 		t->algorithm = ml_registry_find("linear", false);
@@ -97,13 +98,20 @@ ml_settle_algorithm(MlTraining *t)
 	if ((t->algorithm->tasks & t->task) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("algorithm \"%s\" does not do %s", t->algorithm->name, task_name(t->task)),
-				 errdetail("The target \"%s\" makes this a %s task.", t->request.target, task_name(t->task)),
+				 errmsg("algorithm \"%s\" does not do %s", t->algorithm->name, ml_task_name(t->task)),
+				 t->request.target == NULL ? 0 :
+				 errdetail("The target \"%s\" makes this a %s task.", t->request.target, ml_task_name(t->task)),
 				 errhint("Name another algorithm, or the task.")));
-	if (t->core.class_weight != ML_CLASS_WEIGHT_NONE && t->task == ML_REGRESSION)
+	if (t->core.class_weight != ML_CLASS_WEIGHT_NONE && t->task != ML_CLASSIFICATION)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("parameter \"class_weight\" needs classes, but this is a regression")));
+				 t->task == ML_REGRESSION
+				 ? errmsg("parameter \"class_weight\" needs classes, but this is a regression")
+				 : errmsg("parameter \"class_weight\" needs classes, but there is no target")));
+	if (t->core.categories == ML_TARGET && t->task == ML_ANOMALY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("value \"target\" of parameter \"categories\" needs a target")));
 	if (t->algorithm->check)
 		t->algorithm->check(t->params, t->task);
 }
@@ -215,6 +223,10 @@ resolve_features(MlTraining *t)
 
 			if (column == t->target_column)
 				target_role(t, "a feature");
+			if (column == t->group_column)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("column \"%s\", the group, cannot be a feature", source->columns[column].name)));
 			if (column != t->offset_column &&
 				!name_in(source->columns[column].name, t->request.exclude, t->request.nexclude))
 				add_feature(t, column, true);
@@ -223,7 +235,7 @@ resolve_features(MlTraining *t)
 	else
 		for (int i = 0; i < source->ncolumns; i++)
 			if (i != t->target_column && i != t->weight_column && i != t->offset_column &&
-				i != t->split_column && i != t->order_column &&
+				i != t->split_column && i != t->order_column && i != t->group_column &&
 				!name_in(source->columns[i].name, t->request.exclude, t->request.nexclude))
 				add_feature(t, i, false);
 	/* Predictions need the offset as training does. */
@@ -231,11 +243,78 @@ resolve_features(MlTraining *t)
 		add_feature(t, t->offset_column, true);
 }
 
+/* The column of parameter "group"; its rows also stay together when the rows are split, unless said otherwise. */
+static void
+resolve_group(MlTraining *t)
+{
+	const char *name = role_column(t, "group");
+
+	t->group_column = -1;
+	if (name == NULL)
+		return;
+	t->group_column = ml_source_column(t->source, name);
+	if (t->group_column == t->target_column)
+		target_role(t, "a group");
+	if (t->request.split_by == NULL && t->request.order_by == NULL)
+		t->request.split_by = name;
+}
+
+/* Without a target there is nothing to be measured, so nothing is held out either. */
+static void
+open_without_target(MlTraining *t)
+{
+	if (t->task != ML_ANOMALY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("no target given"),
+				 errhint("Name the column to be predicted: target => '...'.")));
+	if (t->request.split_by != NULL || t->request.order_by != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" needs a target", t->request.split_by ? "split_by" : "order_by"),
+				 errdetail("Without a target no rows are held out to measure the model.")));
+	t->target_column = -1;
+}
+
+static void
+open_target(MlTraining *t)
+{
+	const MlRequest *request = &t->request;
+	const MlSourceColumn *target;
+	MlKind		kind;
+
+	if (t->task == ML_ANOMALY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 t->algorithm ? errmsg("algorithm \"%s\" learns without a target", t->algorithm->name)
+				 : errmsg("anomalies are learned without a target"),
+				 errhint("Leave the target out, and keep its column from being a feature: exclude => '{%s}'.",
+						 quote_identifier(request->target))));
+	t->target_column = ml_source_column(t->source, request->target);
+	target = &t->source->columns[t->target_column];
+	kind = ml_kind_of_type(target->type);
+	if (kind != ML_NUMBER && kind != ML_BOOLEAN && kind != ML_CATEGORY)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of type %s cannot be the target", request->target,
+						format_type_be(target->type)),
+				 kind == 0 || kind == ML_ARRAY
+				 ? errhint("Cast it in the source to a number, text or boolean.")
+				 : errhint("Make it a number in the source, as in extract(epoch FROM %s).",
+						   quote_identifier(request->target))));
+	if (t->task == 0)
+		t->task = task_of_type(target->type);
+	if (t->task == ML_REGRESSION && kind == ML_CATEGORY)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of type %s cannot be the target of a regression", request->target,
+						format_type_be(target->type)),
+				 errhint("Cast it to a number in the source, or use a classification algorithm.")));
+}
+
 void
 ml_training_open(MlTraining *t, const MlRequest *request)
 {
-	MlKind		target_kind;
-
 	t->request = *request;
 	t->cxt = CurrentMemoryContext;
 	t->warnings.cxt = CurrentMemoryContext;
@@ -244,45 +323,24 @@ ml_training_open(MlTraining *t, const MlRequest *request)
 	{
 		t->algorithm = ml_registry_find(request->algorithm, false);
 		parse_params(t, request->params);
-		if (t->task == 0 && t->algorithm->tasks == ML_REGRESSION)
-			t->task = ML_REGRESSION;
-		if (t->task == 0 && t->algorithm->tasks == ML_CLASSIFICATION)
-			t->task = ML_CLASSIFICATION;
+		if (t->task == 0 && (t->algorithm->tasks & (t->algorithm->tasks - 1)) == 0)
+			t->task = t->algorithm->tasks;
 	}
 	t->source = ml_source_open(request->source);
 	ml_progress_relation(t->source->relid);
 	if (request->target == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("no target given"),
-				 errhint("Name the column to be predicted: target => '...'.")));
-	t->target_column = ml_source_column(t->source, request->target);
-	target_kind = ml_kind_of_type(t->source->columns[t->target_column].type);
-	if (target_kind != ML_NUMBER && target_kind != ML_BOOLEAN && target_kind != ML_CATEGORY)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" of type %s cannot be the target", request->target,
-						format_type_be(t->source->columns[t->target_column].type)),
-				 target_kind == 0 || target_kind == ML_ARRAY
-				 ? errhint("Cast it in the source to a number, text or boolean.")
-				 : errhint("Make it a number in the source, as in extract(epoch FROM %s).",
-						   quote_identifier(request->target))));
-	if (t->task == 0)
-		t->task = task_of_type(t->source->columns[t->target_column].type);
-	if (t->task == ML_REGRESSION &&
-		ml_kind_of_type(t->source->columns[t->target_column].type) == ML_CATEGORY)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" of type %s cannot be the target of a regression", request->target,
-						format_type_be(t->source->columns[t->target_column].type)),
-				 errhint("Cast it to a number in the source, or use a classification algorithm.")));
+		open_without_target(t);
+	else
+		open_target(t);
 	if (t->task != 0)
 		ml_settle_algorithm(t);
 	t->weight_column = number_column(t, request->weight, "a weight", false);
 	t->offset_column = number_column(t, role_column(t, "offset"), "an offset", true);
 	t->order_column = number_column(t, request->order_by, "an order", false);
-	t->split_column = request->split_by ? ml_source_column(t->source, request->split_by) : -1;
-	if (t->split_column == t->target_column)
+	resolve_group(t);
+	t->split_column = t->request.split_by ? ml_source_column(t->source, t->request.split_by) : -1;
+	if (t->split_column >= 0 && t->split_column == t->target_column)
 		target_role(t, "split by");
 	resolve_features(t);
+	ml_constraints_check(t);
 }

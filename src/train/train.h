@@ -49,19 +49,20 @@ typedef struct MlTraining
 	uint32		task;			/* 0 until the target is known */
 	MlWarnings	warnings;
 
-	/* Columns read: features, then target, weight, offset, split_by, order_by when there. */
+	/* Columns read: features, then target, weight, offset, split_by, order_by, group when there. */
 	MlSchema   *schema;			/* of the features */
 	int		   *feature_column; /* source column of each */
-	int			target_column;	/* source columns, or -1 */
+	int			target_column;	/* source columns, or -1; no target: y is 0 */
 	int			weight_column;
 	int			offset_column;
 	int			split_column;
 	int			order_column;
+	int			group_column;	/* of a parameter "group" */
 
 	bool	   *named;			/* per feature column: asked for by name, not found by "all columns" */
 	MlConverter *converters;	/* per feature column, then the target's */
 
-	/* Collected rows as stored: cells, y, u, then w, offset, order when there. */
+	/* Collected rows as stored: cells, y, u, then w, offset, order, group, key when there. */
 	MlDataset  *rows;
 	int			stored_width;
 	int		   *stored;			/* stored position of each double of a row as handed out */
@@ -78,6 +79,8 @@ typedef struct MlTraining
 	int			at_w;			/* -1: none */
 	int			at_offset;		/* -1: none */
 	int			at_order;		/* -1: none; minus the order_by value, so that the latest come first */
+	int			at_group;		/* -1: none; a number of the group */
+	int			at_key;			/* a number like u, but the row's own where u is that of its group */
 
 	MlSummary  *summaries;		/* ncells, of all rows */
 	MlSummary  *y_summary;		/* number targets */
@@ -91,6 +94,7 @@ typedef struct MlTraining
 	double	   *class_rows;		/* rows per class */
 	double	   *class_weight;	/* or NULL */
 
+	bool		keep_measured;	/* what is fitted on a part of the rows is the model to be stored */
 	int			repeat;			/* reshuffles u for repeated splits; 0: as collected */
 	int64		rows_read;
 	int64		rows_used;
@@ -156,6 +160,7 @@ typedef struct MlOutOfFold
 	double	  **values;			/* per schema column: folds x (levels + 1 for NULL); or NULL */
 } MlOutOfFold;
 
+extern bool ml_any_target_encoding(const MlTraining *t);
 extern MlOutOfFold *ml_learn_out_of_fold(MlTraining *t, const MlMask *mask, const MlEncoder *enc);
 extern void ml_out_of_fold_row(const MlTraining *t, const MlEncoder *enc, const MlOutOfFold *oof,
 							   const double *row, double *x);
@@ -175,9 +180,15 @@ typedef struct MlFit
 	int			passes;
 	const char *stop;
 	bool		converged;
+	MemoryContext cxt;			/* with algorithm->fit: where the model lives; NULL: where the rest does */
 } MlFit;
 extern MlFit *ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *start);
+extern void ml_fit_free(MlFit *fit);	/* the model; prior and carry stay */
 extern const void *ml_choose_params(MlTraining *t, const MlMask *mask);	/* "cv" replaced by numbers */
+
+/* constraints.c: parameters of types signs and sets */
+extern void ml_constraints_check(const MlTraining *t);	/* their columns are features */
+extern void ml_constraints_set(const MlTraining *t, const MlEncoder *enc, const void *params, MlProblem *problem);
 
 struct MlMetrics;
 extern void ml_score_rows(MlTraining *t, const MlMask *mask, const MlFit *fit, const double *dummy,

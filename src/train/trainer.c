@@ -22,11 +22,13 @@
 
 #include "core/catalog.h"
 #include "core/progress.h"
+#include "core/registry.h"
 #include "eval/metrics.h"
 #include "train/args.h"
 #include "train/streamed.h"
 
 #define MIN_HOLDOUT_TRAINING 10 /* rows below which a holdout says nothing */
+#define MAX_REFIT_ROWS 50000	/* beyond, a fit that is not additive is not done twice unless asked for */
 
 typedef struct Metric
 {
@@ -44,6 +46,7 @@ typedef struct Outcome
 	Metric	   *metrics;
 	int			nmetrics;
 	int64		holdout_rows;
+	bool		refitted;		/* the stored model has learned from the holdout, too */
 } Outcome;
 
 /* ---- arguments ---- */
@@ -201,6 +204,15 @@ quiet_fit(MlTraining *t, const MlMask *mask, const void *params)
 	return fit;
 }
 
+/* Whether the model that is measured is to be the one that is stored. */
+static bool
+keeps_measured(const MlTraining *t, double training_share)
+{
+	if (t->core.refit != ML_REFIT_AUTO)
+		return t->core.refit == ML_REFIT_NEVER;
+	return t->algorithm->fit != NULL && training_share * t->rows_used > MAX_REFIT_ROWS;
+}
+
 static void
 train_collected(MlTraining *t, Outcome *o)
 {
@@ -210,7 +222,7 @@ train_collected(MlTraining *t, Outcome *o)
 	MlFit	   *measured = NULL;
 
 	ml_training_collect(t);
-	shares[0] = t->request.holdout;
+	shares[0] = t->task == ML_ANOMALY ? 0 : t->request.holdout;
 	shares[1] = 1 - shares[0];
 	if (shares[0] > 0 && t->rows_used < MIN_HOLDOUT_TRAINING)
 		ml_warn("%lld rows are too few for a holdout: nothing is known of the model's quality",
@@ -224,7 +236,8 @@ train_collected(MlTraining *t, Outcome *o)
 		holdout.inside = true;
 		o->params = ml_choose_params(t, &train);
 		ml_progress_phase(ML_PHASE_FIT);
-		measured = quiet_fit(t, &train, o->params);
+		t->keep_measured = keeps_measured(t, shares[1]);
+		measured = t->keep_measured ? ml_fit_rows(t, &train, o->params, NULL) : quiet_fit(t, &train, o->params);
 		ml_progress_phase(ML_PHASE_SCORE);
 		ml_score_rows(t, &holdout, measured, measured->prior, model, baseline);
 		keep_metrics(o, model, baseline);
@@ -232,6 +245,15 @@ train_collected(MlTraining *t, Outcome *o)
 		ml_metrics_free(model);
 		ml_metrics_free(baseline);
 	}
+	if (t->keep_measured)
+	{
+		o->fit = measured;
+		o->prior = measured->prior;
+		return;
+	}
+	o->refitted = measured != NULL;
+	if (measured)
+		ml_fit_free(measured);
 	if (o->params == NULL)
 		o->params = ml_choose_params(t, NULL);
 	ml_progress_phase(ML_PHASE_FIT);
@@ -254,6 +276,7 @@ train_streamed(MlTraining *t, Outcome *o)
 	o->fit = &s->fit;
 	o->params = s->params;
 	o->prior = s->prior;
+	o->refitted = s->refitted;
 	o->metrics = palloc(ML_STREAM_METRICS * sizeof(Metric));
 	o->nmetrics = s->nmetrics;
 	for (int i = 0; i < s->nmetrics; i++)
@@ -289,7 +312,7 @@ model_info(const MlTraining *t, const Outcome *o)
 					 (long long) t->rows_read, (long long) t->rows_used,
 					 (long long) (t->rows_read - t->rows_used), (long long) t->request.seed,
 					 (long long) o->holdout_rows);
-	for (int k = 0; k < (t->classes > 2 ? t->classes : 1); k++)
+	for (int k = 0; k < (t->task == ML_ANOMALY ? 0 : t->classes > 2 ? t->classes : 1); k++)
 	{
 		appendStringInfoString(&s, k > 0 ? ", " : "");
 		json_number(&s, o->prior[k]);
@@ -306,7 +329,8 @@ model_info(const MlTraining *t, const Outcome *o)
 		appendStringInfo(&s, "%s\"%s\": ", i > 0 ? ", " : "", o->metrics[i].name);
 		json_number(&s, o->metrics[i].baseline);
 	}
-	appendStringInfo(&s, "}, \"converged\": %s", o->fit->converged ? "true" : "false");
+	appendStringInfo(&s, "}, \"refit\": %s, \"converged\": %s", o->refitted ? "true" : "false",
+					 o->fit->converged ? "true" : "false");
 	if (o->fit->stop)
 	{
 		appendStringInfoString(&s, ", \"stop\": ");
@@ -331,8 +355,11 @@ build_model(const MlTraining *t, const Outcome *o)
 	model->task = t->task;
 	model->classes = t->classes;
 	model->labels = t->labels;
-	model->target = t->source->columns[t->target_column].name;
-	model->target_type = format_type_be(t->source->columns[t->target_column].type);
+	if (t->target_column >= 0)
+	{
+		model->target = t->source->columns[t->target_column].name;
+		model->target_type = format_type_be(t->source->columns[t->target_column].type);
+	}
 	model->params = ml_params_to_jsonb(ml_core_params, &t->core, t->algorithm->params, o->params);
 	model->info = model_info(t, o);
 	model->encoder = o->fit->encoder;
@@ -447,7 +474,7 @@ ML_FUNCTION(ml_sql_train)
 	values[0] = CStringGetTextDatum(name);
 	values[1] = Int32GetDatum(version);
 	values[2] = CStringGetTextDatum(t->algorithm->name);
-	values[3] = CStringGetTextDatum(t->task == ML_CLASSIFICATION ? "classification" : "regression");
+	values[3] = CStringGetTextDatum(ml_task_name(t->task));
 	values[4] = Int64GetDatum(row.rows_read);
 	values[5] = Int64GetDatum(row.rows_used);
 	values[6] = Int64GetDatum(row.rows_dropped);

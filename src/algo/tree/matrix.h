@@ -65,6 +65,7 @@ typedef struct MlMatrix
 	bool		grouped;
 	double		shift;			/* added to y gives the target */
 	double		total_weight;
+	size_t		bytes;			/* memory that the blocks take, the file not counted */
 	MlBins	   *bins;			/* p */
 	int			total_bins;		/* of a histogram of all columns */
 	struct MlMatrixStore *store;	/* private */
@@ -79,15 +80,25 @@ typedef struct MlMatrixOptions
 } MlMatrixOptions;
 
 /*
- * Two passes over `data`: cut points, then bins.  A column with at most max_bin
- * distinct values gets a bin for each; another gets cuts at quantiles of a
- * seeded sample of rows (all of them when few enough), which does not depend on the order of rows.
- * Goes to a temporary file when ml_memory_left() is too small for all of it.
+ * Two passes over `data`: cut points, then bins; more when the memory is too small for
+ * the samples of all columns at once.  A column with at most max_bin distinct values
+ * gets a bin for each; another gets cuts at (weighted) quantiles of a seeded sample of
+ * 49,152 to 131,072 of its values (all of them when there are fewer), which depends neither on
+ * the order of rows nor on the memory.  The share of rows below a cut is that of the
+ * sample within 0.52 % for up to 20 columns, 0.73 % for many, with a probability of 99 %.
+ * Without a target (anomaly) y is NULL.  `order` starts as 0, 1, 2, ...
+ *
+ * Goes to a temporary file when it would not leave room for 64 histograms (or a quarter of
+ * ml_memory_left()); then half of the memory holds the first blocks, and the others pass
+ * through a window of one block.
  */
 extern MlMatrix *ml_matrix_build(const MlProblem *problem, MlData *data, const MlMatrixOptions *options);
 extern void ml_matrix_free(MlMatrix *matrix);
 
-/* Bytes that a matrix in memory takes. */
+/*
+ * Bytes that the blocks of a matrix in memory take, without weights (4 more a row) and
+ * groups (8 more), and when missing values need no more than 256 bins.
+ */
 extern size_t ml_matrix_bytes(const MlProblem *problem, uint64_t rows, const MlMatrixOptions *options);
 
 /*

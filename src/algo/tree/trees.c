@@ -176,7 +176,8 @@ use_set(MlTrees *trees, uint32_t i, uint32_t at)
 	}
 	for (int l = 0; l < ML_WORD_LEVELS; l++)
 		word |= (uint64_t) ml_category_right(trees, i, l) << l;
-	word |= (uint64_t) ml_category_right(trees, i, NAN) << ML_WORD_LEVELS;
+	word |= (uint64_t) ml_category_right(trees, i, DBL_MAX) << ML_WORD_OTHERS;
+	word |= (uint64_t) ml_category_right(trees, i, NAN) << ML_WORD_MISSING;
 	memcpy(&node->threshold, &word, sizeof(word));
 }
 
@@ -195,7 +196,7 @@ add_split(MlTrees *trees, uint32_t node, uint32_t left, const MlGrown *from)
 	{
 		uint32_t	words = (trees->levels[from->feature] + 31) / 32;
 
-		to->feature |= ML_NODE_CATEGORY;
+		to->feature |= ML_NODE_CATEGORY | (from->others_left ? ML_NODE_OTHERS_LEFT : 0);
 		trees->sets[trees->nsets] = words;
 		memcpy(trees->sets + trees->nsets + 1, from->set, sizeof(uint32_t) * words);
 		use_set(trees, node, trees->nsets);
@@ -394,7 +395,7 @@ check_shape(const MlTrees *trees)
 	switch (trees->link)
 	{
 		case ML_LINK_LOGISTIC:
-			good = classes == 2 && trees->outputs == 1;
+			good = (classes == 2 || classes == 0) && trees->outputs == 1;
 			break;
 		case ML_LINK_SOFTMAX:
 			good = classes >= 2 && trees->outputs == classes;
@@ -492,7 +493,7 @@ load_structure(MlTrees *trees, int t, uint32_t end, const uint32_t *kind, uint32
 			set_leaf(trees, i, (*leaf)++);
 			continue;
 		}
-		if ((kind[i] & ~(ML_NODE_FEATURE | ML_NODE_MISSING_RIGHT | ML_NODE_CATEGORY)) != 0 ||
+		if ((kind[i] & ~(ML_NODE_FEATURE | ML_NODE_MISSING_RIGHT | ML_NODE_CATEGORY | ML_NODE_OTHERS_LEFT)) != 0 ||
 			(kind[i] & ML_NODE_FEATURE) >= (uint32_t) trees->p)
 			ml_corrupt("Node %u of tree %d has the feature %u.", i - trees->root[t], t, kind[i]);
 		if (((kind[i] & ML_NODE_CATEGORY) != 0) != (trees->levels[kind[i] & ML_NODE_FEATURE] > 0))

@@ -14,7 +14,8 @@ ml_category_right(const MlTrees *trees, uint32_t i, double x)
 	uint32_t	code;
 
 	if (!(x >= 0 && x < 32.0 * set[0]))
-		return (trees->node[i].feature & ML_NODE_MISSING_RIGHT) != 0;
+		return (trees->node[i].feature &
+				(x != x || (trees->node[i].feature & ML_NODE_OTHERS_LEFT) == 0 ? ML_NODE_MISSING_RIGHT : 0)) != 0;
 	code = (uint32_t) x;
 	return !(set[1 + code / 32] >> (code % 32) & 1);
 }
