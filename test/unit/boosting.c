@@ -153,7 +153,11 @@ set_case(const char *name, MlBoostingParams *params, MlProblem *problem)
 	else if (strcmp(name, "step") == 0)
 		params->max_delta_step = 0.4;
 	else if (strcmp(name, "absolute") == 0)
+	{
 		params->objective = 1 + ML_OBJECTIVE_ABSOLUTE;
+		params->learning_rate = 1;
+		params->n_estimators = 1;
+	}
 	else if (strncmp(name, "logistic", 8) == 0)
 	{
 		classes = 2;

@@ -34,7 +34,7 @@ count = numpy.floor(numpy.maximum(signal, 0) / 2)
 positive = 0.25 + numpy.abs(signal) / 4
 
 CASES = [
-    # name, target, weighted, our parameters, XGBoost's
+    # name, target, weighted, parameters beside the common ones
     ("squared", real, False, {}),
     ("squared_penalties", real, True, {"alpha": 2, "lambda": 0.5, "gamma": 30, "min_child_weight": 5}),
     ("squared_deep", real, False, {"max_depth": 7, "eta": 0.1}),
@@ -42,7 +42,8 @@ CASES = [
     ("monotone", real, False, {"monotone_constraints": "(1,1,0,0,-1)"}),
     ("interactions", real, False, {"interaction_constraints": "[[0, 1], [2, 3, 4]]"}),
     ("step", real, False, {"max_delta_step": 0.4}),
-    ("absolute", real, False, {"objective": "reg:absoluteerror"}),
+    # one round: XGBoost 1.7 forgets eta in leaves that it renews, and then residuals of 0 have signs by rounding
+    ("absolute", real, False, {"objective": "reg:absoluteerror", "eta": 1}),
     ("logistic", binary, False, {"objective": "binary:logistic"}),
     ("logistic_weighted", binary, True, {"objective": "binary:logistic", "scale_pos_weight": 2.5}),
     ("softmax", triple, False, {"objective": "multi:softprob", "num_class": 3}),
@@ -58,7 +59,7 @@ print("static const struct\n{\n\tconst char *name;\n\tdouble\t\tmargin[%d];\n}\t
 for name, target, weighted, own in CASES:
     data = xgboost.DMatrix(x, target, weight=weight if weighted else None)
     params = {"tree_method": "hist", "max_depth": 3, "eta": 0.3, "base_score": 0.5, "nthread": 1, "max_bin": 256, **own}
-    model = xgboost.train(params, data, 8)
+    model = xgboost.train(params, data, 1 if name == "absolute" else 8)
     margin = model.predict(data, output_margin=True)[::EVERY].ravel()
     lines = ["%.9g" % m for m in margin]
     print("\t{\"%s\", {" % name)

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "growing.h"
+#include "num/threads.h"
 
 /*
  * Nodes of at most so many rows are finished by subtree.c.  With subtraction a histogram
@@ -33,6 +34,7 @@
 #define UPDATES 4194304			/* of cells between two looks at interrupts: some ms */
 #define LEAST_SLOTS 3
 #define MOST_SLOTS 4096
+#define AHEAD 24				/* rows to prefetch ahead of their bin's use */
 #define CHUNK 8192				/* segments allocated at once */
 
 typedef struct Chunk
@@ -48,6 +50,16 @@ typedef struct Finished
 	uint32_t   *sets;
 	double	   *counts;
 } Finished;
+
+/* What ml_grower_leaves returns, and its scratch space. */
+typedef struct Leaves
+{
+	int		   *node;
+	int		   *start;
+	int		   *of;				/* by row of a segment */
+	int		   *rows;			/* by node of the tree, zero between uses */
+	uint16_t   *spare;
+} Leaves;
 
 struct MlGrower
 {
@@ -80,10 +92,7 @@ struct MlGrower
 	int		   *holder;			/* nodes whose segments hold the leaves, left to right */
 	int			nholders;
 	int			holder_room;
-	int		   *leaf_node;		/* what ml_grower_leaves returns */
-	int		   *leaf_start;
-	int		   *leaf_of;		/* by row of a segment */
-	int		   *leaf_rows;		/* by node of the tree, zero between uses */
+	Leaves	   *leaves;			/* of each thread */
 	int			leaf_room;
 	const MlTree *tree;
 };
@@ -389,6 +398,8 @@ part(const MlMatrix *matrix, const MlBlock *block, int feature, uint16_t *order,
 			uint16_t	row = order[i];
 			int			g = goes[bin[row * p]];
 
+			if (i + AHEAD < n)
+				PREFETCH(bin + order[i + AHEAD] * p);
 			order[left] = row;
 			spare[right] = row;
 			left += g;
@@ -404,6 +415,8 @@ part(const MlMatrix *matrix, const MlBlock *block, int feature, uint16_t *order,
 			uint16_t	row = order[i];
 			int			g = goes[bin[row * p]];
 
+			if (i + AHEAD < n)
+				PREFETCH(bin + order[i + AHEAD] * p);
 			order[left] = row;
 			spare[right] = row;
 			left += g;
@@ -425,12 +438,19 @@ fill_goes(MlGrower *grower, int i)
 		grower->goes[b] = ml_node_goes_left(node, set, bins, b);
 }
 
-/* Hands the rows of node i to its children; in place of its segments come those of the left child. */
-static void
-hand_down(MlGrower *grower, int i)
+/*
+ * Hands the rows of node i to its children; in place of its segments come those of the left child.
+ * With `sum` the child that gets fewer rows of the first segment is summed on the way, while the
+ * bins of its rows are in the cache: returns its side.  Otherwise -1.
+ */
+static int
+hand_down(MlGrower *grower, int i, bool sum)
 {
 	MlNode	   *node = grower->nodes.node + i;
 	MlNode	   *child = grower->nodes.node + node->left;
+	const MlPlan *plan = &grower->plan;
+	int64_t    *cells = NULL;
+	int			side = -1;
 
 	fill_goes(grower, i);
 	child[0].segment = node->segment;
@@ -439,8 +459,9 @@ hand_down(MlGrower *grower, int i)
 	{
 		MlSegment	segment = node->segment[s];
 		const MlBlock *block = grower->block[segment.block];
-		int			left = part(grower->matrix, block, node->feature, block->order + segment.start,
-								segment.count, grower->goes, grower->spare);
+		uint16_t   *order = block->order + segment.start;
+		int			left = part(grower->matrix, block, node->feature, order, segment.count, grower->goes,
+								grower->spare);
 		int			right = segment.count - left;
 
 		if (left > 0)
@@ -452,9 +473,32 @@ hand_down(MlGrower *grower, int i)
 		child[0].rows += left;
 		child[1].rows += right;
 		worked(grower, (size_t) segment.count * 4);
+		if (!sum)
+			continue;
+		if (s == 0)
+		{
+			side = right < left;
+			cells = grower->slot[take_slot(grower, node->left + side)];
+			memset(cells, 0, sizeof(int64_t) * plan->first[plan->n] * plan->width);
+		}
+		ml_histogram_add(grower->matrix, plan, &grower->adder, block, side ? order + left : order,
+						 side ? right : left, cells);
+		worked(grower, (size_t) (side ? right : left) * plan->n);
 	}
+	if (sum)
+		ml_histogram_flush(grower->matrix, plan, &grower->adder, cells);
 	node->nsegments = 0;
 	node->expanded = true;
+	return side;
+}
+
+/* Whether the children of a node at this depth may be split, so that its histogram will be wanted. */
+static bool
+goes_on(const MlGrower *grower, int i)
+{
+	int			max_depth = grower->search.growth->max_depth;
+
+	return max_depth == 0 || grower->nodes.node[i].depth + 1 < max_depth;
 }
 
 /* What is to be done with a node that has its rows. */
@@ -471,46 +515,44 @@ way_of(const MlGrower *grower, int i)
 	return grower->nodes.node[i].rows <= grower->few ? FEW : MANY;
 }
 
-/* Makes the histograms of children that are worth one: fewer rows are summed, the rest is subtracted. */
+/* Makes the histogram of child `other` of node i out of that of the node, which it takes, and its sibling's. */
 static void
-sum_children(MlGrower *grower, int i, int small, int large, bool small_too)
+subtract(MlGrower *grower, int i, int other, int summed)
 {
 	size_t		n = grower->plan.first[grower->plan.n] * grower->plan.width;
 	int			slot = grower->nodes.node[i].slot;
-	const int64_t *less;
-	int64_t    *rest;
+	int64_t    *rest = grower->slot[slot];
+	const int64_t *less = grower->slot[grower->nodes.node[summed].slot];
 
-	if (slot < 0)
-	{
-		take_slot(grower, large);
-		sum_rows(grower, large, &grower->plan);
-		if (small_too)
-		{
-			take_slot(grower, small);
-			sum_rows(grower, small, &grower->plan);
-		}
-		return;
-	}
-	take_slot(grower, small);
-	sum_rows(grower, small, &grower->plan);
-	rest = grower->slot[slot];
-	less = grower->slot[grower->nodes.node[small].slot];
 	for (size_t q = 0; q < n; q++)
 		rest[q] -= less[q];
-	grower->slot_node[slot] = large;
-	grower->nodes.node[large].slot = slot;
+	grower->slot_node[slot] = other;
+	grower->nodes.node[other].slot = slot;
 	grower->nodes.node[i].slot = -1;
-	if (!small_too)
-		give_slot(grower, small);
 }
 
-/* Whether the children of a node at this depth may be split, so that its histogram will be wanted. */
-static bool
-goes_on(const MlGrower *grower, int i)
+/* Makes the histograms of those children of node i that need one; `summed` is a side that has its own, or -1. */
+static void
+sum_children(MlGrower *grower, int i, const Way *way, int summed)
 {
-	int			max_depth = grower->search.growth->max_depth;
+	int			left = grower->nodes.node[i].left;
 
-	return max_depth == 0 || grower->nodes.node[i].depth + 1 < max_depth;
+	for (int side = 0; side < 2; side++)
+	{
+		if (way[side] != MANY || grower->nodes.node[left + side].slot >= 0)
+			continue;
+		if (summed == 1 - side && grower->nodes.node[i].slot >= 0)
+			subtract(grower, i, left + side, left + summed);
+		else
+		{
+			take_slot(grower, left + side);
+			sum_rows(grower, left + side, &grower->plan);
+		}
+	}
+	for (int side = 0; side < 2; side++)
+		if (way[side] != MANY)
+			give_slot(grower, left + side);
+	give_slot(grower, i);
 }
 
 static void
@@ -558,21 +600,16 @@ static void
 expand(MlGrower *grower, int i)
 {
 	int			left = grower->nodes.node[i].left;
+	bool		sum = !grower->direct && goes_on(grower, i) && grower->nodes.node[i].slot >= 0 &&
+		grower->nodes.node[i].rows > grower->few;
+	int			summed = hand_down(grower, i, sum);
+	int			small = grower->nodes.node[left].rows > grower->nodes.node[left + 1].rows;
 	Way			way[2];
-	int			small;
 
-	hand_down(grower, i);
-	small = grower->nodes.node[left].rows > grower->nodes.node[left + 1].rows;
 	for (int side = 0; side < 2; side++)
 		way[side] = way_of(grower, left + side);
-	if (!grower->direct && way[1 - small] == MANY)
-		sum_children(grower, i, left + small, left + 1 - small, way[small] == MANY);
-	else if (!grower->direct && way[small] == MANY)
-	{
-		take_slot(grower, left + small);
-		sum_rows(grower, left + small, &grower->plan);
-	}
-	give_slot(grower, i);
+	if (!grower->direct)
+		sum_children(grower, i, way, summed);
 	/* without a limit the last one opened is next: the smaller one, so that few histograms wait */
 	look(grower, left + 1 - small, way[1 - small]);
 	look(grower, left + small, way[small]);
@@ -778,6 +815,8 @@ finish(MlGrower *grower)
 	return tree;
 }
 
+static void prepare_leaves(MlGrower *grower);
+
 MlTree *
 ml_grow(MlGrower *grower, const MlGrowth *growth)
 {
@@ -789,6 +828,7 @@ ml_grow(MlGrower *grower, const MlGrowth *growth)
 	list_holders(grower);
 	tree = finish(grower);
 	grower->tree = tree;
+	prepare_leaves(grower);
 	return tree;
 }
 
@@ -831,12 +871,12 @@ ml_tree_walk(const MlTree *tree, const MlMatrix *matrix, const MlBlock *block, i
 	return i;
 }
 
-/* Puts the rows of a segment in order of their leaves; adds these to leaf_node and leaf_start. */
+/* Puts the rows of a segment in order of their leaves; adds these to node and start. */
 static int
-sort_segment(MlGrower *grower, const MlBlock *block, const MlSegment *segment, int n)
+sort_segment(const MlGrower *grower, Leaves *leaves, const MlBlock *block, const MlSegment *segment, int n)
 {
 	uint16_t   *order = block->order + segment->start;
-	int		   *rows = grower->leaf_rows;
+	int		   *rows = leaves->rows;
 	int			first = n;
 	int			at = segment->start;
 
@@ -844,24 +884,53 @@ sort_segment(MlGrower *grower, const MlBlock *block, const MlSegment *segment, i
 	{
 		int			leaf = ml_tree_walk(grower->tree, grower->matrix, block, order[i]);
 
-		grower->leaf_of[i] = leaf;
-		grower->spare[i] = order[i];
+		leaves->of[i] = leaf;
+		leaves->spare[i] = order[i];
 		if (rows[leaf]++ == 0)
-			grower->leaf_node[n++] = leaf;
+			leaves->node[n++] = leaf;
 	}
 	for (int k = first; k < n; k++)
 	{
-		int			count = rows[grower->leaf_node[k]];
+		int			count = rows[leaves->node[k]];
 
-		grower->leaf_start[k] = at;
-		rows[grower->leaf_node[k]] = at;
+		leaves->start[k] = at;
+		rows[leaves->node[k]] = at;
 		at += count;
 	}
 	for (int i = 0; i < segment->count; i++)
-		block->order[rows[grower->leaf_of[i]]++] = grower->spare[i];
+		block->order[rows[leaves->of[i]]++] = leaves->spare[i];
 	for (int k = first; k < n; k++)
-		rows[grower->leaf_node[k]] = 0;
+		rows[leaves->node[k]] = 0;
 	return n;
+}
+
+/* Scratch space of each thread that will ask for leaves, as kernels may. */
+static void
+prepare_leaves(MlGrower *grower)
+{
+	bool		larger = grower->tree->n > grower->leaf_room;
+
+	if (grower->leaves == NULL)
+	{
+		grower->leaves = ml_alloc(ml_threads, sizeof(Leaves));
+		for (int t = 0; t < ml_threads; t++)
+		{
+			Leaves	   *leaves = grower->leaves + t;
+
+			leaves->node = ml_alloc(ML_BLOCK_ROWS, sizeof(int));
+			leaves->start = ml_alloc(ML_BLOCK_ROWS + 1, sizeof(int));
+			leaves->of = ml_alloc(ML_BLOCK_ROWS, sizeof(int));
+			leaves->spare = ml_alloc(ML_BLOCK_ROWS, sizeof(uint16_t));
+		}
+	}
+	if (larger)
+		grower->leaf_room = grower->tree->n + grower->tree->n / 2;
+	for (int t = 0; larger && t < ml_threads; t++)
+	{
+		if (grower->leaves[t].rows != NULL)
+			ml_free(grower->leaves[t].rows);
+		grower->leaves[t].rows = ml_alloc(grower->leaf_room, sizeof(int));
+	}
 }
 
 /* The segment of a node in a block, or NULL. */
@@ -886,21 +955,9 @@ segment_in(const MlNode *node, int block)
 int
 ml_grower_leaves(MlGrower *grower, const MlBlock *block, const int **node, const int **start)
 {
+	Leaves	   *leaves = grower->leaves + ml_thread_number();
 	int			n = 0;
 
-	if (grower->leaf_node == NULL)
-	{
-		grower->leaf_node = ml_alloc(ML_BLOCK_ROWS, sizeof(int));
-		grower->leaf_start = ml_alloc(ML_BLOCK_ROWS + 1, sizeof(int));
-		grower->leaf_of = ml_alloc(ML_BLOCK_ROWS, sizeof(int));
-	}
-	if (grower->tree->n > grower->leaf_room)
-	{
-		if (grower->leaf_rows != NULL)
-			ml_free(grower->leaf_rows);
-		grower->leaf_room = grower->tree->n + grower->tree->n / 2;
-		grower->leaf_rows = ml_alloc(grower->leaf_room, sizeof(int));
-	}
 	for (int k = 0; k < grower->nholders; k++)
 	{
 		const MlNode *holder = grower->nodes.node + grower->holder[k];
@@ -909,15 +966,15 @@ ml_grower_leaves(MlGrower *grower, const MlBlock *block, const int **node, const
 		if (segment == NULL)
 			continue;
 		if (holder->taken)
-			n = sort_segment(grower, block, segment, n);
+			n = sort_segment(grower, leaves, block, segment, n);
 		else
 		{
-			grower->leaf_node[n] = holder->number;
-			grower->leaf_start[n++] = segment->start;
+			leaves->node[n] = holder->number;
+			leaves->start[n++] = segment->start;
 		}
 	}
-	grower->leaf_start[n] = grower->in_tree[block->number];
-	*node = grower->leaf_node;
-	*start = grower->leaf_start;
+	leaves->start[n] = grower->in_tree[block->number];
+	*node = leaves->node;
+	*start = leaves->start;
 	return n;
 }

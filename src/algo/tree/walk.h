@@ -11,11 +11,13 @@ static inline uint32_t
 ml_category_right(const MlTrees *trees, uint32_t i, double x)
 {
 	const uint32_t *set = trees->sets + trees->leaf[i];
+	uint32_t	feature = trees->node[i].feature;
 	uint32_t	code;
 
+	if (x == x && (feature & ML_NODE_OTHERS_LEFT) != 0 && !(x >= 0 && x < 32.0 * set[0]))
+		return 0;
 	if (!(x >= 0 && x < 32.0 * set[0]))
-		return (trees->node[i].feature &
-				(x != x || (trees->node[i].feature & ML_NODE_OTHERS_LEFT) == 0 ? ML_NODE_MISSING_RIGHT : 0)) != 0;
+		return (feature & ML_NODE_MISSING_RIGHT) != 0;
 	code = (uint32_t) x;
 	return !(set[1 + code / 32] >> (code % 32) & 1);
 }
