@@ -169,7 +169,7 @@ use_set(MlTrees *trees, uint32_t i, uint32_t at)
 
 	trees->leaf[i] = at;
 	trees->categories = true;
-	if (trees->levels[node->feature & ML_NODE_FEATURE] > ML_WORD_LEVELS || (node->feature & ML_NODE_OTHERS_LEFT) != 0)
+	if (trees->levels[node->feature & ML_NODE_FEATURE] > ML_WORD_LEVELS)
 	{
 		node->feature |= ML_NODE_LARGE;
 		trees->large = true;
