@@ -33,6 +33,7 @@
 #define UPDATES 4194304			/* of cells between two looks at interrupts: some ms */
 #define LEAST_SLOTS 3
 #define MOST_SLOTS 4096
+#define AHEAD 24				/* rows to prefetch ahead of their bin's use */
 #define CHUNK 8192				/* segments allocated at once */
 
 typedef struct Chunk
@@ -389,6 +390,8 @@ part(const MlMatrix *matrix, const MlBlock *block, int feature, uint16_t *order,
 			uint16_t	row = order[i];
 			int			g = goes[bin[row * p]];
 
+			if (i + AHEAD < n)
+				PREFETCH(bin + order[i + AHEAD] * p);
 			order[left] = row;
 			spare[right] = row;
 			left += g;
@@ -404,6 +407,8 @@ part(const MlMatrix *matrix, const MlBlock *block, int feature, uint16_t *order,
 			uint16_t	row = order[i];
 			int			g = goes[bin[row * p]];
 
+			if (i + AHEAD < n)
+				PREFETCH(bin + order[i + AHEAD] * p);
 			order[left] = row;
 			spare[right] = row;
 			left += g;
@@ -425,12 +430,19 @@ fill_goes(MlGrower *grower, int i)
 		grower->goes[b] = ml_node_goes_left(node, set, bins, b);
 }
 
-/* Hands the rows of node i to its children; in place of its segments come those of the left child. */
-static void
-hand_down(MlGrower *grower, int i)
+/*
+ * Hands the rows of node i to its children; in place of its segments come those of the left child.
+ * With `sum` the child that gets fewer rows of the first segment is summed on the way, while the
+ * bins of its rows are in the cache: returns its side.  Otherwise -1.
+ */
+static int
+hand_down(MlGrower *grower, int i, bool sum)
 {
 	MlNode	   *node = grower->nodes.node + i;
 	MlNode	   *child = grower->nodes.node + node->left;
+	const MlPlan *plan = &grower->plan;
+	int64_t    *cells = NULL;
+	int			side = -1;
 
 	fill_goes(grower, i);
 	child[0].segment = node->segment;
@@ -439,8 +451,9 @@ hand_down(MlGrower *grower, int i)
 	{
 		MlSegment	segment = node->segment[s];
 		const MlBlock *block = grower->block[segment.block];
-		int			left = part(grower->matrix, block, node->feature, block->order + segment.start,
-								segment.count, grower->goes, grower->spare);
+		uint16_t   *order = block->order + segment.start;
+		int			left = part(grower->matrix, block, node->feature, order, segment.count, grower->goes,
+								grower->spare);
 		int			right = segment.count - left;
 
 		if (left > 0)
@@ -452,9 +465,32 @@ hand_down(MlGrower *grower, int i)
 		child[0].rows += left;
 		child[1].rows += right;
 		worked(grower, (size_t) segment.count * 4);
+		if (!sum)
+			continue;
+		if (s == 0)
+		{
+			side = right < left;
+			cells = grower->slot[take_slot(grower, node->left + side)];
+			memset(cells, 0, sizeof(int64_t) * plan->first[plan->n] * plan->width);
+		}
+		ml_histogram_add(grower->matrix, plan, &grower->adder, block, side ? order + left : order,
+						 side ? right : left, cells);
+		worked(grower, (size_t) (side ? right : left) * plan->n);
 	}
+	if (sum)
+		ml_histogram_flush(grower->matrix, plan, &grower->adder, cells);
 	node->nsegments = 0;
 	node->expanded = true;
+	return side;
+}
+
+/* Whether the children of a node at this depth may be split, so that its histogram will be wanted. */
+static bool
+goes_on(const MlGrower *grower, int i)
+{
+	int			max_depth = grower->search.growth->max_depth;
+
+	return max_depth == 0 || grower->nodes.node[i].depth + 1 < max_depth;
 }
 
 /* What is to be done with a node that has its rows. */
@@ -471,46 +507,44 @@ way_of(const MlGrower *grower, int i)
 	return grower->nodes.node[i].rows <= grower->few ? FEW : MANY;
 }
 
-/* Makes the histograms of children that are worth one: fewer rows are summed, the rest is subtracted. */
+/* Makes the histogram of child `other` of node i out of that of the node, which it takes, and its sibling's. */
 static void
-sum_children(MlGrower *grower, int i, int small, int large, bool small_too)
+subtract(MlGrower *grower, int i, int other, int summed)
 {
 	size_t		n = grower->plan.first[grower->plan.n] * grower->plan.width;
 	int			slot = grower->nodes.node[i].slot;
-	const int64_t *less;
-	int64_t    *rest;
+	int64_t    *rest = grower->slot[slot];
+	const int64_t *less = grower->slot[grower->nodes.node[summed].slot];
 
-	if (slot < 0)
-	{
-		take_slot(grower, large);
-		sum_rows(grower, large, &grower->plan);
-		if (small_too)
-		{
-			take_slot(grower, small);
-			sum_rows(grower, small, &grower->plan);
-		}
-		return;
-	}
-	take_slot(grower, small);
-	sum_rows(grower, small, &grower->plan);
-	rest = grower->slot[slot];
-	less = grower->slot[grower->nodes.node[small].slot];
 	for (size_t q = 0; q < n; q++)
 		rest[q] -= less[q];
-	grower->slot_node[slot] = large;
-	grower->nodes.node[large].slot = slot;
+	grower->slot_node[slot] = other;
+	grower->nodes.node[other].slot = slot;
 	grower->nodes.node[i].slot = -1;
-	if (!small_too)
-		give_slot(grower, small);
 }
 
-/* Whether the children of a node at this depth may be split, so that its histogram will be wanted. */
-static bool
-goes_on(const MlGrower *grower, int i)
+/* Makes the histograms of those children of node i that need one; `summed` is a side that has its own, or -1. */
+static void
+sum_children(MlGrower *grower, int i, const Way *way, int summed)
 {
-	int			max_depth = grower->search.growth->max_depth;
+	int			left = grower->nodes.node[i].left;
 
-	return max_depth == 0 || grower->nodes.node[i].depth + 1 < max_depth;
+	for (int side = 0; side < 2; side++)
+	{
+		if (way[side] != MANY || grower->nodes.node[left + side].slot >= 0)
+			continue;
+		if (summed == 1 - side && grower->nodes.node[i].slot >= 0)
+			subtract(grower, i, left + side, left + summed);
+		else
+		{
+			take_slot(grower, left + side);
+			sum_rows(grower, left + side, &grower->plan);
+		}
+	}
+	for (int side = 0; side < 2; side++)
+		if (way[side] != MANY)
+			give_slot(grower, left + side);
+	give_slot(grower, i);
 }
 
 static void
@@ -558,21 +592,16 @@ static void
 expand(MlGrower *grower, int i)
 {
 	int			left = grower->nodes.node[i].left;
+	bool		sum = !grower->direct && goes_on(grower, i) && grower->nodes.node[i].slot >= 0 &&
+		grower->nodes.node[i].rows > grower->few;
+	int			summed = hand_down(grower, i, sum);
+	int			small = grower->nodes.node[left].rows > grower->nodes.node[left + 1].rows;
 	Way			way[2];
-	int			small;
 
-	hand_down(grower, i);
-	small = grower->nodes.node[left].rows > grower->nodes.node[left + 1].rows;
 	for (int side = 0; side < 2; side++)
 		way[side] = way_of(grower, left + side);
-	if (!grower->direct && way[1 - small] == MANY)
-		sum_children(grower, i, left + small, left + 1 - small, way[small] == MANY);
-	else if (!grower->direct && way[small] == MANY)
-	{
-		take_slot(grower, left + small);
-		sum_rows(grower, left + small, &grower->plan);
-	}
-	give_slot(grower, i);
+	if (!grower->direct)
+		sum_children(grower, i, way, summed);
 	/* without a limit the last one opened is next: the smaller one, so that few histograms wait */
 	look(grower, left + 1 - small, way[1 - small]);
 	look(grower, left + small, way[small]);

@@ -12,6 +12,12 @@
 
 #include "grow.h"
 
+#if defined(__GNUC__)
+#define PREFETCH(address) __builtin_prefetch(address)
+#else
+#define PREFETCH(address) ((void) 0)
+#endif
+
 /* Which columns are in a histogram, and where. */
 typedef struct MlPlan
 {

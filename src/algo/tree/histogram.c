@@ -17,12 +17,6 @@
 #define GROUP 24				/* columns: 24 x 256 words are 48 kB */
 #define AHEAD 12				/* rows to prefetch ahead of use: a trip to the L3 cache takes as long as these */
 
-#if defined(__GNUC__)
-#define PREFETCH(address) __builtin_prefetch(address)
-#else
-#define PREFETCH(address) ((void) 0)
-#endif
-
 void
 ml_adder_create(MlAdder *adder, const MlMatrix *matrix, size_t cells, const MlPlan *plan)
 {
@@ -38,6 +32,15 @@ ml_adder_free(MlAdder *adder)
 	if (adder->packed != NULL)
 		ml_free(adder->packed);
 	adder->packed = NULL;
+}
+
+/* Both ends of a row of bins: rows of up to 64 bytes often lie in two cache lines. */
+static inline void
+prefetch_row(const void *row, size_t size, const MlGradient *gradient)
+{
+	PREFETCH(row);
+	PREFETCH((const char *) row + size - 1);
+	PREFETCH(gradient);
 }
 
 static inline uint64_t
@@ -63,7 +66,7 @@ add_packed8(const uint8_t *bin, int p, const int *column, int ncolumns, const Ml
 		int			j = 0;
 
 		if (rows != NULL && i + AHEAD < n)
-			PREFETCH(bin + (size_t) rows[i + AHEAD] * p);
+			prefetch_row(bin + (size_t) rows[i + AHEAD] * p, p * sizeof(*bin), gradient + rows[i + AHEAD]);
 		if (column != NULL)
 		{
 			for (; j < ncolumns; j++, cell += NARROW_BINS)
@@ -93,7 +96,7 @@ add_packed16(const uint16_t *bin, int p, const int *column, const size_t *first,
 		const uint16_t *b = bin + (size_t) row * p;
 
 		if (rows != NULL && i + AHEAD < n)
-			PREFETCH(bin + (size_t) rows[i + AHEAD] * p);
+			prefetch_row(bin + (size_t) rows[i + AHEAD] * p, p * sizeof(*bin), gradient + rows[i + AHEAD]);
 		for (int j = 0; j < ncolumns; j++)
 			packed[first[j] + b[column[j]]] += word;
 	}
@@ -121,7 +124,7 @@ add_wide(const char *bin, size_t stride, bool wide, bool counted, const int *col
 		const char *b = bin + row * stride;
 
 		if (rows != NULL && i + AHEAD < n)
-			PREFETCH(bin + rows[i + AHEAD] * stride);
+			prefetch_row(bin + rows[i + AHEAD] * stride, stride, gradient + rows[i + AHEAD]);
 		for (int j = 0; j < ncolumns; j++)
 		{
 			int64_t    *cell = cells + width * (first[j] + bin_at(b, column[j], wide));
@@ -148,7 +151,7 @@ add_classes(const char *bin, size_t stride, bool wide, bool counted, int width, 
 		const char *b = bin + row * stride;
 
 		if (rows != NULL && i + AHEAD < n)
-			PREFETCH(bin + rows[i + AHEAD] * stride);
+			prefetch_row(bin + rows[i + AHEAD] * stride, stride, gradient + rows[i + AHEAD]);
 		for (int j = 0; j < ncolumns; j++)
 		{
 			int64_t    *cell = cells + width * (first[j] + bin_at(b, column[j], wide));
