@@ -79,7 +79,6 @@ extern void ml_forest_describe(const void *model, MlRows *rows);
 typedef double (*MlRisk) (const MlGrown *node, int classes);
 extern void ml_tree_prune(MlTree *tree, MlRisk risk, int classes, double total_weight, double alpha);
 extern double ml_risk_squared(const MlGrown *node, int classes);
-extern double ml_risk_two_classes(const MlGrown *node, int classes);	/* gini from g and h */
 extern double ml_risk_gini(const MlGrown *node, int classes);
 extern double ml_risk_entropy(const MlGrown *node, int classes);
 
