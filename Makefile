@@ -85,6 +85,10 @@ fuzz: $(FUZZ_DIR)/model
 	ASAN_OPTIONS=detect_leaks=0 $(FUZZ_DIR)/model -max_total_time=$(FUZZ_SECONDS) -max_len=40000 -rss_limit_mb=2048 \
 		-print_final_stats=1 -artifact_prefix=$(FUZZ_DIR)/ $(FUZZ_DIR)/corpus $(FUZZ_DIR)/seeds
 
+# The tests under AddressSanitizer and its kin; PG_CONFIG names a server built with them (docs/testing.md).
+memcheck:
+	PG_CONFIG=$(PG_CONFIG) test/memcheck $(TESTS)
+
 lint: all
 	PG_CONFIG=$(PG_CONFIG) test/lint
 
@@ -98,4 +102,4 @@ dist:
 	zip -qr ml_ext-$(EXTVERSION).zip ml_ext-$(EXTVERSION) && rm -r ml_ext-$(EXTVERSION)
 
 FORCE:
-.PHONY: FORCE fuzz unit installcheck lint bench dist
+.PHONY: FORCE fuzz unit installcheck memcheck lint bench dist

@@ -194,10 +194,8 @@ check_weight(const CallSite *site, const double *cells)
 {
 	int			at = site->spec->schema->ncells + 1;
 
-	if ((site->spec->flags & ML_STATE_WEIGHT) && cells[at] < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("weight %g in column \"%s\" is negative", cells[at], site->spec->weight)));
+	if ((site->spec->flags & ML_STATE_WEIGHT) && !ml_weight_fits(cells[at]))
+		ml_reject_weight(site->spec->weight, cells[at]);
 }
 
 /* A row given as single values; says whether all are there and finite. */

@@ -300,6 +300,20 @@ ml_reject_value(const char *column, double value)
 			 errhint("Filter such rows out in the source, or replace the value by NULL.")));
 }
 
+void
+ml_reject_weight(const char *column, double weight)
+{
+	if (weight < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("weight %g in column \"%s\" is negative", weight, column)));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("weight %g in column \"%s\" is too large", weight, column),
+			 errdetail("The largest weight is %g.", ML_MAX_WEIGHT),
+			 errhint("Divide all weights by the same number.")));
+}
+
 /* Moments of a tile's targets, merged into those of the part (Chan, Golub, LeVeque 1979). */
 static void
 add_target(MlPart *part, const MlTile *tile)

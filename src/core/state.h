@@ -132,6 +132,13 @@ ml_split_uniform(uint64 position, uint64 seed)
 /* Raises 22003 for a value that is not finite. */
 extern void ml_reject_value(const char *column, double value) ML_NORETURN;
 
+/* Beyond, squares of summed weights come near the end of a double. */
+#define ML_MAX_WEIGHT 1e100
+
+/* Whether a finite weight, or NaN for NULL, can be one; the other raises 22023 for one that cannot. */
+#define ml_weight_fits(w) (!((w) < 0 || (w) > ML_MAX_WEIGHT))
+extern void ml_reject_weight(const char *column, double weight) ML_NORETURN;
+
 /*
  * Appends the call of ml_accumulate for columns of a table s, for the query that
  * ml_stream_parallel runs; with `stored` the state given must have ML_STATE_STORED.

@@ -352,10 +352,8 @@ collect_row(void *arg, const MlRow *from)
 	if (t->weight_column >= 0)
 	{
 		w = role_number(t, t->weight_column, from->values[att], from->isnull[att]);
-		if (w < 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("weight %g in column \"%s\" is negative", w, t->request.weight)));
+		if (!ml_weight_fits(w))
+			ml_reject_weight(t->request.weight, w);
 		att++;
 	}
 	if (t->offset_column >= 0)

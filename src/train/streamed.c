@@ -121,10 +121,8 @@ pump_row(void *arg, const MlRow *row)
 		for (int i = 0; i < k; i++)
 			if (!row->isnull[i] && !isfinite(cells[i]))
 				ml_reject_value(pump->columns[i].name, cells[i]);
-	if (t->weight_column >= 0 && cells[k - 1] < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("weight %g in column \"%s\" is negative", cells[k - 1], t->request.weight)));
+	if (t->weight_column >= 0 && !ml_weight_fits(cells[k - 1]))
+		ml_reject_weight(t->request.weight, cells[k - 1]);
 	if ((++t->rows_read & 0xfff) == 0)
 		ml_progress_rows(t->rows_read);
 	state = ml_state_add(pump->spec, pump->state, cells, finite,
@@ -360,6 +358,8 @@ ml_stream_scan(MlTraining *t, MlStreamed *s, int folds, double holdout)
 	t->rows_no_target = s->state->rows_no_target;
 	t->rows_used = used;
 	t->summaries = ml_state_summary(s->state, 0);
+	for (int i = 0; i < t->schema->ncolumns; i++)
+		ml_warn_row_number(t, &t->schema->columns[i], ml_state_summary(s->state, i));
 	return true;
 }
 

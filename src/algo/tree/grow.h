@@ -91,6 +91,7 @@ extern void ml_tree_free(MlTree *tree);
 /*
  * Leaves of a block after ml_grow: the row numbers order[start[i]] to
  * order[start[i + 1] - 1] are in leaf node[i]; returns how many leaves the block has.
+ * A kernel may call it, for one block at a time in each thread.
  */
 extern int	ml_grower_leaves(MlGrower *grower, const MlBlock *block, const int **node, const int **start);
 
