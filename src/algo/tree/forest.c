@@ -28,8 +28,6 @@
 #define MODEL_BYTES (1024.0 * 1024 * 1024)	/* no value in PostgreSQL can be larger */
 
 const char *const ml_forest_criteria[] = {"auto", "gini", "entropy", "squared", NULL};
-const char *const ml_forest_class_weights[] = {"none", "balanced", NULL};
-const char *const ml_forest_auto[] = {"auto", NULL};
 
 typedef struct Training
 {
@@ -40,7 +38,6 @@ typedef struct Training
 	MlGrowth	growth;
 	MlForest   *forest;
 	bool		sampled;		/* trees see different rows */
-	double	   *class_factor;	/* classes: what class_weight multiplies weights with; NULL: 1 */
 	double		g_unit;
 	double		h_unit;
 	double		share[MAX_COPIES];	/* share[c]: the probability of at most c copies */
@@ -57,8 +54,6 @@ ml_forest_check(const void *given, uint32_t task)
 					  ml_forest_criteria[params->criterion]);
 	if (task == ML_CLASSIFICATION && params->criterion == ML_CRITERION_SQUARED)
 		ml_fail_param("criterion \"squared\" is for a number as target; classes need \"gini\" or \"entropy\"");
-	if (task == ML_REGRESSION && params->class_weight != 0)
-		ml_fail_param("\"class_weight\" needs classes as target");
 }
 
 /* ---- samples ---- */
@@ -103,8 +98,6 @@ gradient_of(const Training *t, double y, double w, int count)
 	MlGradient	gradient;
 	double		h;
 
-	if (t->class_factor)
-		w *= t->class_factor[(int) y];
 	h = rint(w / t->h_unit) * count;
 	gradient.h = h < 1 ? 1 : (int32_t) h;
 	if (t->problem->classes > 0)
@@ -160,36 +153,14 @@ draw_sample(Training *t, int tree)
 typedef struct Extent
 {
 	double		max_y;			/* of |y| */
-	double		max_w;			/* class_factor applied */
+	double		max_w;
 	bool		whole;			/* all weights are whole numbers */
 } Extent;
-
-/* class_weight => 'balanced': weights such that all classes have the same sum. */
-static void
-balance_classes(Training *t)
-{
-	int			classes = t->problem->classes;
-	double		total = 0;
-	double	   *sum = ml_alloc(classes, sizeof(double));
-
-	for (int b = 0; b < t->matrix->nblocks; b++)
-	{
-		const MlBlock *block = ml_matrix_block(t->matrix, b, false);
-
-		for (int i = 0; i < block->n; i++)
-			sum[(int) block->y[i]] += block->w ? block->w[i] : 1;
-	}
-	for (int k = 0; k < classes; k++)
-		total += sum[k];
-	for (int k = 0; k < classes; k++)
-		sum[k] = sum[k] > 0 ? total / (classes * sum[k]) : 0;
-	t->class_factor = sum;
-}
 
 static Extent
 find_extent(const Training *t)
 {
-	Extent		extent = {.whole = t->class_factor == NULL};
+	Extent		extent = {.whole = true};
 
 	for (int b = 0; b < t->matrix->nblocks; b++)
 	{
@@ -199,8 +170,6 @@ find_extent(const Training *t)
 		{
 			double		w = block->w ? block->w[i] : 1;
 
-			if (t->class_factor)
-				w *= t->class_factor[(int) block->y[i]];
 			extent.max_y = fmax(extent.max_y, fabs(block->y[i]));
 			extent.max_w = fmax(extent.max_w, w);
 			extent.whole = extent.whole && w == rint(w);
@@ -266,8 +235,6 @@ choose_growth(Training *t)
 	growth->colsample_node = t->problem->p > 0 ? (double) features_per_node(t) / t->problem->p : 1;
 	growth->random_cut = params->random_cut;
 	growth->seed = t->problem->seed;
-	if (classes > 0 && params->class_weight == 1)
-		balance_classes(t);
 	choose_units(t);
 	growth->g_unit = t->g_unit;
 	growth->h_unit = t->h_unit;
