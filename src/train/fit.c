@@ -759,6 +759,7 @@ ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *
 	double	   *carry = NULL;
 	size_t		ncarry = 0;
 
+	ml_balance_classes(t, mask);
 	fit->encoder = ml_learn_encoder(t, mask);
 	set_problem(t, fit, params);
 	fit->problem.draft = mask != NULL && !t->keep_measured;

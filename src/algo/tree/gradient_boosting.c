@@ -12,6 +12,7 @@
  * chooses where to start and puts the model together, rounds.c runs the rounds.
  */
 #include "boosting.h"
+#include "foreign.h"
 
 #include <float.h>
 #include <math.h>
@@ -452,6 +453,8 @@ boosting_fit(const MlProblem *problem, MlData *data, MlResult *result)
 	}
 }
 
+static const MlFormat *const formats[] = {&ml_format_xgboost, &ml_format_lightgbm, NULL};
+
 const MlAlgorithm ml_algo_gradient_boosting = {
 	.name = "gradient_boosting",
 	.summary = "sum of trees, each fitted to what the others left over",
@@ -468,4 +471,5 @@ const MlAlgorithm ml_algo_gradient_boosting = {
 	.describe = ml_trees_describe,
 	.explain = ml_trees_explain,
 	.importance = ml_trees_importance,
+	.formats = formats,
 };

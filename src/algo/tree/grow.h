@@ -53,7 +53,8 @@ typedef struct MlGrown
 	int			feature;
 	int			bin;			/* number: bins below this one go left */
 	double		threshold;		/* number: values below go left */
-	bool		missing_left;	/* where missing values and unseen categories go */
+	bool		missing_left;	/* where missing values go, and unseen categories that are not others_left */
+	bool		others_left;	/* where categories beyond the set go; only of imported trees */
 	uint32_t   *set;			/* category: bit l says that level l goes left; else NULL */
 	int			depth;
 	double		gain;			/* of the split, in units of the criterion */
