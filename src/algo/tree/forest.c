@@ -404,7 +404,7 @@ leaf_of(const MlTrees *trees, int t, const double *x)
 	uint32_t	i = trees->root[t];
 
 	while ((trees->node[i].feature & ML_NODE_LEAF) == 0)
-		i = ml_tree_step(trees, i, x, ML_CATEGORIES);
+		i = ml_tree_child(trees, i, x);
 	return trees->value + (size_t) trees->leaf[i] * trees->width;
 }
 
