@@ -20,6 +20,7 @@
 #include "core/registry.h"
 
 #define MIN_ROWS 200			/* of which 40 to compare on: below, two standard errors are hardly ever met */
+#define MAX_CLASSES 20			/* boosting grows a tree a class and round */
 #define TRIAL_ROWS 20000		/* to fit to, and as many to compare on */
 #define FOLDS 5					/* of fewer rows than five times that, one is compared on, the others are fitted to */
 
@@ -143,12 +144,15 @@ ml_choose_algorithm(MlTraining *t, const MlMask *mask)
 	if (!t->algorithm_open)
 		return;
 	t->algorithm_open = false;
-	if (t->rows_used < MIN_ROWS)
+	if (t->rows_used < MIN_ROWS || t->classes > MAX_CLASSES)
 	{
 		ereport(NOTICE,
 				(errcode(ERRCODE_SUCCESSFUL_COMPLETION),
-				 errmsg("algorithm \"%s\" is used: %lld rows are too few to compare it with others",
-						first->algorithm, (long long) t->rows_used)));
+				 t->rows_used < MIN_ROWS
+				 ? errmsg("algorithm \"%s\" is used: %lld rows are too few to compare it with others",
+						  first->algorithm, (long long) t->rows_used)
+				 : errmsg("algorithm \"%s\" is used: %d classes are too many to compare it with others",
+						  first->algorithm, t->classes)));
 		return;
 	}
 	ml_progress_phase(ML_PHASE_CV);
