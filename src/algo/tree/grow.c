@@ -393,10 +393,13 @@ expand(MlGrower *grower, int i)
 	int			left = grower->nodes.node[i].left;
 	bool		sum = !grower->direct && ml_grower_goes_on(grower, i) && grower->nodes.node[i].slot >= 0 &&
 		grower->nodes.node[i].rows > grower->few && (size_t) grower->plan.n * ML_BLOCK_ROWS <= ML_UPDATES;
-	int			summed = ml_grower_hand_down(grower, i, sum);
-	int			small = grower->nodes.node[left].rows > grower->nodes.node[left + 1].rows;
+	int			summed;
+	int			small;
 	MlWay		way[2];
 
+	grower->nodes.node[i].busy = true;
+	summed = ml_grower_hand_down(grower, i, sum);
+	small = grower->nodes.node[left].rows > grower->nodes.node[left + 1].rows;
 	for (int side = 0; side < 2; side++)
 		way[side] = ml_grower_way(grower, left + side);
 	if (!grower->direct)

@@ -56,7 +56,7 @@ ml_grower_segments(MlGrower *grower, size_t n)
 	return chunk->segment + grower->chunk_used - n;
 }
 
-/* A histogram for node i: a free one, a new one, or that of the open node that has waited longest. */
+/* A histogram for node i: a free one, a new one, or one that waits for its node's children. */
 int
 ml_grower_take_slot(MlGrower *grower, int i)
 {
@@ -68,19 +68,16 @@ ml_grower_take_slot(MlGrower *grower, int i)
 		grower->slot[grower->nslots++] = ml_alloc(grower->slot_cells, sizeof(int64_t));
 	else if (slot == grower->nslots)
 	{
-		MlNode	   *oldest = NULL;
-
-		for (int k = 0; oldest == NULL && k < grower->nopen; k++)
+		for (slot = 0; slot < grower->nslots; slot++)
 		{
-			MlNode	   *node = grower->nodes.node + grower->open[k];
+			const MlNode *node = grower->nodes.node + grower->slot_node[slot];
 
-			if (node->slot >= 0 && !node->busy)
-				oldest = node;
+			if (node->left != 0 && !node->busy)
+				break;
 		}
-		if (oldest == NULL)
+		if (slot == grower->nslots)
 			return -1;
-		slot = oldest->slot;
-		oldest->slot = -1;
+		grower->nodes.node[grower->slot_node[slot]].slot = -1;
 	}
 	grower->slot_node[slot] = i;
 	grower->nodes.node[i].slot = slot;
