@@ -92,6 +92,9 @@ list_candidates(Passes *p)
 
 	int		   *heap = p->candidate + p->room / 2;	/* to be taken apart */
 
+	p->ncandidates = 0;
+	if (n == 0)
+		return;
 	memcpy(heap, grower->open, sizeof(int) * n);
 	if (most > n)
 		most = n;
@@ -161,7 +164,7 @@ choose(Passes *p)
 	list_candidates(p);
 	while (done < p->ncandidates && add_expansion(p, p->candidate[done]))
 		grower->nodes.node[p->candidate[done++]].taken = !limited;
-	if (!limited)
+	if (!limited && done > 0)
 	{
 		grower->nopen -= done;
 		memmove(grower->open, grower->open + done, sizeof(int) * grower->nopen);
