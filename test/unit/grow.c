@@ -569,6 +569,169 @@ test_same(void)
 	}
 }
 
+/* ---- constraints ---- */
+
+static double
+value_at(const MlTree *tree, const double *x)
+{
+	int			i = 0;
+
+	while (tree->node[i].left != 0)
+	{
+		const MlGrown *node = tree->node + i;
+
+		i = node->left + !(x[node->feature] < node->threshold);
+	}
+	return tree->node[i].value;
+}
+
+/* Rising in a, falling in b, on a grid over the range; noise and the third column pull elsewhere. */
+static void
+test_monotone(void)
+{
+	static const signed char signs[] = {1, -1, 0};
+	int			violations = 0;
+	int			free_violations = 0;
+	int			nodes = 0;
+
+	for (int round = 0; round < 20; round++)
+	{
+		Sample		s = {.n = MOST_ROWS, .p = 3};
+		MlGrowth	growth = {.max_depth = 7, .g_unit = 0.01, .h_unit = 1, .monotone = signs, .seed = round,
+			.max_leaves = round % 2 ? 25 : 0, .best_first = true, .l1 = round % 3};
+
+		for (int i = 0; i < s.n; i++)
+		{
+			double	   *x = s.x + i * 3;
+
+			for (int j = 0; j < 3; j++)
+				x[j] = below(20) / 20.0;
+			s.gradient[i].h = 1;
+			s.gradient[i].g = (int) (-100 * (sin(6 * x[0]) + x[0] - cos(5 * x[1]) * x[2] + uniform()));
+		}
+		for (int constrained = 1; constrained >= 0; constrained--)
+		{
+			MlMatrix   *matrix = bin(&s, 255);
+			MlGrower   *grower;
+			MlTree	   *tree;
+
+			growth.monotone = constrained ? signs : NULL;
+			tree = grow(matrix, &s, &growth, &grower);
+			nodes += constrained ? tree->n : 0;
+			for (int cell = 0; cell < 20 * 20 * 20; cell++)
+			{
+				double		x[] = {cell / 400 / 20.0, cell / 20 % 20 / 20.0, cell % 20 / 20.0};
+				double		here = value_at(tree, x);
+				bool		wrong;
+
+				x[0] += 0.05;
+				wrong = value_at(tree, x) < here;
+				x[0] -= 0.05;
+				x[1] += 0.05;
+				wrong |= value_at(tree, x) > here;
+				*(constrained ? &violations : &free_violations) += wrong;
+			}
+		}
+	}
+	ml_test_ok(violations == 0 && nodes > 400, "monotone on a grid of 8000 cells, 20 trees (%d nodes)", nodes);
+	ml_test_ok(free_violations > 1000, "without the constraint it is not (%d cells)", free_violations);
+}
+
+/* Below the root a column was used above, or lies in a set with all that were. */
+static void
+test_interactions(void)
+{
+	static const bool sets[2 * 5] = {true, true, false, false, false, false, true, true, true, false};
+	bool		good = true;
+	int			deep = 0;
+
+	for (int round = 0; round < 40; round++)
+	{
+		Sample		s = {.n = MOST_ROWS, .p = 5};
+		MlGrowth	growth = {.max_depth = 6, .g_unit = 0.01, .h_unit = 1, .nsets = 2, .sets = sets, .seed = round,
+			.few_rows = round % 2};
+		int			above[128] = {0};	/* bits of the columns used above a node */
+		MlMatrix   *matrix;
+		MlGrower   *grower;
+		MlTree	   *tree;
+
+		for (int i = 0; i < s.n; i++)
+		{
+			for (int j = 0; j < 5; j++)
+				s.x[i * 5 + j] = below(9);
+			s.gradient[i] = (MlGradient) {.g = below(1000) - (int) (100 * s.x[i * 5 + round % 5]), .h = 1};
+		}
+		matrix = bin(&s, 255);
+		tree = grow(matrix, &s, &growth, &grower);
+		for (int i = 0; i < tree->n; i++)
+		{
+			const MlGrown *node = tree->node + i;
+			bool		allowed = node->depth == 0 || above[i] >> node->feature & 1;
+
+			if (node->left == 0)
+				continue;
+			for (int k = 0; k < 2; k++)
+			{
+				int			set = 0;
+
+				for (int j = 0; j < 5; j++)
+					set |= sets[k * 5 + j] << j;
+				allowed |= (above[i] & ~set) == 0 && set >> node->feature & 1;
+			}
+			good = good && allowed;
+			deep += node->depth > 2;
+			above[node->left] = above[node->left + 1] = above[i] | 1 << node->feature;
+		}
+	}
+	ml_test_ok(good && deep > 100, "interaction sets hold on every path (%d deep splits)", deep);
+}
+
+/* Best first: of a whole tree, always the open split of the greatest gain, until there are enough leaves. */
+static void
+test_best_first(void)
+{
+	bool		good = true;
+
+	for (int round = 0; round < 60; round++)
+	{
+		Sample		s;
+		MlGrowth	growth = {.g_unit = 0.01 / 7, .h_unit = 1 / 7.0, .seed = round, .few_rows = round % 3};
+		int			open[2 * MOST_ROWS] = {0};
+		int			nopen = 1;
+		double		gains = 0;
+		double		got = 0;
+		MlGrower   *grower;
+		MlTree	   *whole;
+		MlTree	   *part;
+		int			leaves = 1;
+
+		fill(&s, 0, true, 6, true);
+		whole = grow(bin(&s, 255), &s, &growth, &grower);
+		growth.max_leaves = 2 + below(15);
+		growth.best_first = true;
+		part = grow(bin(&s, 255), &s, &growth, &grower);
+		while (leaves < growth.max_leaves)
+		{
+			int			best = -1;
+
+			for (int k = 0; k < nopen; k++)
+				if (whole->node[open[k]].left != 0 &&
+					(best < 0 || whole->node[open[k]].gain > whole->node[open[best]].gain))
+					best = k;
+			if (best < 0)
+				break;
+			gains += whole->node[open[best]].gain;
+			leaves++;
+			open[nopen++] = whole->node[open[best]].left + 1;
+			open[best] = whole->node[open[best]].left;
+		}
+		for (int i = 0; i < part->n; i++)
+			got += part->node[i].gain;
+		good = good && part->leaves == leaves && close_to(gains, got);
+	}
+	ml_test_ok(good, "best first takes the greatest gains of the whole tree");
+}
+
 int
 main(void)
 {
@@ -581,6 +744,9 @@ main(void)
 	test_exhaustive("two classes, entropy", ML_SPLIT_ENTROPY, 2, true, 6, 0);
 	test_exhaustive("five classes, gini", ML_SPLIT_GINI, 5, true, 0, 0);
 	test_exhaustive("five classes, entropy", ML_SPLIT_ENTROPY, 5, true, 0, 0);
+	test_monotone();
+	test_interactions();
+	test_best_first();
 	fill_big();
 	test_same();
 	return ml_test_done();
