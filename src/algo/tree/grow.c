@@ -102,7 +102,7 @@ create_lanes(MlGrower *grower, const MlGrowth *growth)
 
 		ml_search_create(&lane->search, matrix, growth, plan, grower->nodes.words);
 		ml_adder_create(&lane->adder, matrix, most_cells(matrix, plan->n), plan);
-		lane->subtree = ml_subtree_create(matrix, plan, grower->few);
+		lane->subtree = ml_subtree_create(matrix, plan, grower->few, grower->nlanes == 1);
 		lane->spare = ml_alloc(ML_BLOCK_ROWS, sizeof(uint16_t));
 		if (t > 0)
 			lane->cells = ml_alloc(grower->slot_cells, sizeof(int64_t));
@@ -133,7 +133,7 @@ ml_grower_create(MlMatrix *matrix, const MlGrowth *growth)
 	if (grower->few > SUBTREE_WORK / tried)
 		grower->few = SUBTREE_WORK / tried;
 	if (growth->few_rows > 0)
-		grower->few = growth->few_rows;
+		grower->few = growth->few_rows < ML_BLOCK_ROWS ? growth->few_rows : ML_BLOCK_ROWS;
 	grower->nodes.classes = grower->plan.classes;
 	grower->nodes.words = set_words(matrix);
 	for (int j = 0; j < matrix->p; j++)
