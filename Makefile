@@ -6,7 +6,6 @@ MODULE_big = ml_ext
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" ml_ext.control)
 
 PG_CONFIG ?= pg_config
-comma := ,
 
 NUM_OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/num/*.c)))
 ALGORITHMS = $(sort $(wildcard src/algo/*/*.c))
@@ -22,13 +21,14 @@ SCRIPT := sql/ml_ext--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
 DATA = $(wildcard sql/ml_ext--*--*.sql)
 
-# The serial OpenBLAS starts no thread when a backend loads it (docs/decisions/001).
-BLAS_SERIAL := $(wildcard /usr/lib/$(shell gcc -print-multiarch 2>/dev/null)/openblas-serial)
-BLAS_LIBS = $(if $(BLAS_SERIAL),-L$(BLAS_SERIAL) -Wl$(comma)-rpath$(comma)$(BLAS_SERIAL)) -lopenblas -lm
+# OpenBLAS is loaded when it is needed first; the serial one, if it is there, starts no thread (docs/decisions/001).
+BLAS_LIBRARY ?= $(firstword $(wildcard /usr/lib/$(shell gcc -print-multiarch 2>/dev/null)/openblas-serial/libopenblas.so.0) \
+	libopenblas.so.0)
+BLAS_FLAGS = -DML_BLAS_LIBRARY='"$(BLAS_LIBRARY)"'
 
-PG_CPPFLAGS = -Isrc
+PG_CPPFLAGS = -Isrc $(BLAS_FLAGS)
 PG_CFLAGS = -O3 -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -fvisibility=hidden
-SHLIB_LINK = $(BLAS_LIBS)
+SHLIB_LINK = -lm
 UNIT_TESTS = $(patsubst %.c,%,$(filter-out test/unit/host.c,$(wildcard test/unit/*.c)))
 EXTRA_CLEAN = test/fuzz/build src/algo/list.h test/unit/libunit.a test/unit/host.o $(UNIT_TESTS)
 NO_INSTALLCHECK = 1
@@ -57,7 +57,7 @@ test/unit/libunit.a: $(NUM_OBJS) $(ALGO_OBJS)
 	rm -f $@ && $(AR) $(AROPT) $@ $^
 test/unit/host.o: src/algo/list.h $(wildcard src/*.h)
 $(UNIT_TESTS): test/unit/%: test/unit/%.c test/unit/host.o test/unit/libunit.a
-	$(CC) $(CPPFLAGS) -Itest/unit $(CFLAGS) -o $@ $^ $(BLAS_LIBS)
+	$(CC) $(CPPFLAGS) -Itest/unit $(CFLAGS) -o $@ $^ -lm
 
 # Against the server that PGHOST, PGPORT and PGUSER name, after `make install`; TESTS="unit sql" for some.
 installcheck: unit
@@ -69,7 +69,7 @@ FUZZ_CC ?= clang-14
 FUZZ_SECONDS ?= 600
 FUZZ_DIR = test/fuzz/build
 FUZZ_FLAGS = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -ffunction-sections -fdata-sections \
-	-w -D_GNU_SOURCE -Isrc -Itest/fuzz -I$(shell $(PG_CONFIG) --includedir-server)
+	-w -D_GNU_SOURCE $(BLAS_FLAGS) -Isrc -Itest/fuzz -I$(shell $(PG_CONFIG) --includedir-server)
 FUZZ_SOURCES = $(wildcard test/fuzz/*.c) $(patsubst %,src/core/%.c,model encode dict host registry) $(NUM_OBJS:.o=.c) $(ALGORITHMS)
 FUZZ_OBJS = $(patsubst %.c,$(FUZZ_DIR)/%.o,$(FUZZ_SOURCES))
 $(FUZZ_DIR)/%.o: %.c src/algo/list.h $(wildcard src/*.h src/*/*.h test/fuzz/*.h)
@@ -77,13 +77,17 @@ $(FUZZ_DIR)/%.o: %.c src/algo/list.h $(wildcard src/*.h src/*/*.h test/fuzz/*.h)
 	$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
 $(FUZZ_DIR)/model: $(FUZZ_OBJS)
 	$(FUZZ_CC) -no-pie -fsanitize=fuzzer,address,undefined -Wl,--gc-sections,--unresolved-symbols=ignore-all -o $@ $^ \
-		-L$(shell $(PG_CONFIG) --pkglibdir) -lpgcommon -lpgport $(BLAS_LIBS) -lcrypto
+		-L$(shell $(PG_CONFIG) --pkglibdir) -lpgcommon -lpgport -lm -lcrypto
 fuzz: $(FUZZ_DIR)/model
 	mkdir -p $(FUZZ_DIR)/seeds $(FUZZ_DIR)/corpus
 	for f in test/models/*.hex; do \
 		perl -ne 'chomp; print pack("H*", substr($$_, 50)); exit' $$f >$(FUZZ_DIR)/seeds/$$(basename $$f .hex); done
 	ASAN_OPTIONS=detect_leaks=0 $(FUZZ_DIR)/model -max_total_time=$(FUZZ_SECONDS) -max_len=40000 -rss_limit_mb=2048 \
 		-print_final_stats=1 -artifact_prefix=$(FUZZ_DIR)/ $(FUZZ_DIR)/corpus $(FUZZ_DIR)/seeds
+
+# The tests under AddressSanitizer and its kin; PG_CONFIG names a server built with them (docs/testing.md).
+memcheck:
+	PG_CONFIG=$(PG_CONFIG) test/memcheck $(TESTS)
 
 lint: all
 	PG_CONFIG=$(PG_CONFIG) test/lint
@@ -98,4 +102,4 @@ dist:
 	zip -qr ml_ext-$(EXTVERSION).zip ml_ext-$(EXTVERSION) && rm -r ml_ext-$(EXTVERSION)
 
 FORCE:
-.PHONY: FORCE fuzz unit installcheck lint bench dist
+.PHONY: FORCE fuzz unit installcheck memcheck lint bench dist

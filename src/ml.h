@@ -145,6 +145,26 @@ typedef struct MlReader MlReader;
 typedef struct MlRows MlRows;
 typedef struct MlData MlData;
 
+/* A model on its way from or to another library. */
+typedef struct MlForeign
+{
+	uint32_t	task;
+	int			p;
+	int			classes;		/* 0 for regression and ranking */
+	const char *const *names;	/* p */
+	const int  *levels;			/* p: 0 for a number, else categories, given as 0..levels-1 */
+	const char *note;			/* what it was: library, version, objective; import only */
+	void	   *model;			/* what predict takes */
+} MlForeign;
+
+typedef struct MlFormat
+{
+	const char *name;			/* as ml_import and ml_export spell it */
+	bool		(*recognize) (const char *bytes, size_t size);
+	void		(*read) (const char *bytes, size_t size, MlForeign *out);	/* ml_malformed, ml_unsupported */
+	void		(*write) (const MlForeign *model, MlWriter *out);	/* ml_unsupported; NULL: reads only */
+} MlFormat;
+
 typedef struct MlAlgorithm
 {
 	const char *name;
@@ -206,6 +226,8 @@ typedef struct MlAlgorithm
 	void		(*explain) (const void *model, const double *x, int output, double *base, double *contrib);
 	bool		(*interval) (const void *model, const double *x, double level, double *low, double *high);
 	void		(*importance) (const void *model, double *share);	/* p numbers >= 0 */
+
+	const MlFormat *const *formats; /* of other libraries, ends with NULL; or NULL */
 } MlAlgorithm;
 
 /* Every algorithm is declared here: the Makefile makes the list from the folders. */
@@ -242,9 +264,10 @@ extern void ml_report_iteration(int iteration, double objective);
 /* A message for ml_train's warnings column, and a WARNING to the client. */
 extern void ml_warn(const char *format,...) ML_PRINTF(1, 2);
 
-/* Ends the training: the data cannot be learned from (22000), or a parameter is wrong (22023). */
+/* Ends the training: the data cannot be learned from (22000), a parameter is wrong (22023), a library is missing (58P01). */
 extern void ml_fail_data(const char *format,...) ML_PRINTF(1, 2) ML_NORETURN;
 extern void ml_fail_param(const char *format,...) ML_PRINTF(1, 2) ML_NORETURN;
+extern void ml_fail_library(const char *format,...) ML_PRINTF(1, 2) ML_NORETURN;
 
 /* Lets a cancel or timeout through; at least every 50 ms inside finish. */
 extern void ml_check_interrupts(void);
@@ -274,6 +297,9 @@ extern size_t ml_read_left(const MlReader *reader);
  */
 extern void *ml_read_room(const MlReader *reader, size_t count, size_t size);
 extern void ml_corrupt(const char *format,...) ML_PRINTF(1, 2) ML_NORETURN;
+extern void ml_malformed(const char *format,...) ML_PRINTF(1, 2) ML_NORETURN;	/* a model to be imported is not one (22P02) */
+extern void ml_unsupported(const char *format,...) ML_PRINTF(1, 2) ML_NORETURN;	/* well-formed, but nothing we can do (0A000) */
+extern void ml_write_bytes(MlWriter *writer, const void *bytes, size_t size);
 
 /* A line of ml_describe; value may be NULL: undefined. */
 extern void ml_row_text(MlRows *rows, const char *item, const char *value);

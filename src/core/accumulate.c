@@ -5,13 +5,22 @@
  * What a call site needs (spec, converters) is opened once and kept in fn_extra;
  * the state itself carries everything, so that engines which rebuild fn_extra
  * for each row still get right results.
+ *
+ * The executor takes longer to evaluate twenty arguments, behind a projection that
+ * adds the ctid, than to read their row.  A training whose query turns out to scan
+ * a table without projection (ml_stream_parallel makes sure) has therefore just one
+ * argument besides the specification, CASE WHEN $2 THEN ROW(columns) END with $2
+ * false: the planner sees which columns are needed, nothing is evaluated, and the
+ * transition takes values and ctid out of the scan's slot.
  */
 #include "core/state.h"
 
 #include <math.h>
 
 #include "catalog/pg_type.h"
+#include "executor/executor.h"
 #include "miscadmin.h"
+#include "nodes/execnodes.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -33,6 +42,7 @@ typedef struct CallSite
 	int		   *place;			/* cell of each value given */
 	int			nargs;			/* values given */
 	bool		array;			/* one float8[] instead of single values */
+	MlStoredColumns stored;		/* with ML_STATE_STORED */
 } CallSite;
 
 static void
@@ -63,6 +73,38 @@ argument_type(FunctionCallInfo fcinfo, int n)
 	return type;
 }
 
+static void
+open_value(CallSite *site, int i, Oid type)
+{
+	ml_converter_init(&site->converters[i], &site->columns[site->place[i]], type, false);
+	site->plain[i] = type == FLOAT8OID;
+	site->all_plain &= site->plain[i];
+}
+
+/* Finds the columns of the call's ROW in the scan below; see ml_accumulate_call. */
+static void
+open_stored(FunctionCallInfo fcinfo, CallSite *site)
+{
+	AggState   *agg = castNode(AggState, fcinfo->context);
+	CaseExpr   *choice = castNode(CaseExpr, lsecond_node(TargetEntry, AggGetAggref(fcinfo)->args)->expr);
+	RowExpr    *row = castNode(RowExpr, linitial_node(CaseWhen, choice->args)->result);
+	int			n = list_length(row->args);
+	int		   *columns = palloc(n * sizeof(int));
+
+	if (!IsA(outerPlanState(agg), SeqScanState) || outerPlanState(agg)->ps_ProjInfo != NULL ||
+		n != ml_spec_cells(site->spec))
+		elog(ERROR, "the scan does not give the rows of its table");
+	for (int i = 0; i < n; i++)
+	{
+		Var		   *var = list_nth_node(Var, row->args, i);
+
+		columns[i] = var->varattno - 1;
+		open_value(site, i, var->vartype);
+	}
+	ml_stored_columns(&site->stored, columns, n);
+	pfree(columns);
+}
+
 static CallSite *
 open_site(FunctionCallInfo fcinfo, const MlState *state)
 {
@@ -72,7 +114,7 @@ open_site(FunctionCallInfo fcinfo, const MlState *state)
 	int			k;
 
 	site->spec = ml_state_spec(state);
-	if (state->flags & ML_STATE_POSITION)
+	if ((state->flags & ML_STATE_POSITION) && !(state->flags & ML_STATE_STORED))
 		first += 2;
 	k = ml_spec_cells(site->spec);
 	site->nargs = PG_NARGS() - first;
@@ -101,14 +143,11 @@ open_site(FunctionCallInfo fcinfo, const MlState *state)
 		col->kind = feature ? site->spec->schema->columns[i].kind : ML_NUMBER;
 		col->cells = 1;
 	}
-	for (int i = 0; !site->array && i < site->nargs && i < k; i++)
-	{
-		Oid			type = argument_type(fcinfo, first + i);
-
-		ml_converter_init(&site->converters[i], &site->columns[site->place[i]], type, false);
-		site->plain[i] = type == FLOAT8OID;
-		site->all_plain &= site->plain[i];
-	}
+	if (state->flags & ML_STATE_STORED)
+		open_stored(fcinfo, site);
+	else
+		for (int i = 0; !site->array && i < site->nargs && i < k; i++)
+			open_value(site, i, argument_type(fcinfo, first + i));
 	fcinfo->flinfo->fn_extra = site;
 	MemoryContextSwitchTo(old);
 	return site;
@@ -143,12 +182,20 @@ cells_from_array(CallSite *site, ArrayType *array)
 }
 
 static void
-check_cells(const CallSite *site, const bool *isnull)
+check_cells(const CallSite *site, const double *cells, const bool *isnull)
 {
 	for (int i = 0; i < ml_spec_cells(site->spec); i++)
-		if (!isfinite(site->cells[i]) && !(isnull && isnull[i]) &&
-			!(isnull == NULL && isnan(site->cells[i])))
-			ml_reject_value(site->columns[i].name, site->cells[i]);
+		if (!isfinite(cells[i]) && !(isnull && isnull[i]) && !(isnull == NULL && isnan(cells[i])))
+			ml_reject_value(site->columns[i].name, cells[i]);
+}
+
+static void
+check_weight(const CallSite *site, const double *cells)
+{
+	int			at = site->spec->schema->ncells + 1;
+
+	if ((site->spec->flags & ML_STATE_WEIGHT) && !ml_weight_fits(cells[at]))
+		ml_reject_weight(site->spec->weight, cells[at]);
 }
 
 /* A row given as single values; says whether all are there and finite. */
@@ -179,8 +226,33 @@ cells_from_values(CallSite *site, const NullableDatum *args, int k)
 	}
 	if (ml_cells_finite(cells, k))
 		return true;
-	check_cells(site, isnull);
+	check_cells(site, site->cells, isnull);
 	return false;
+}
+
+/* Adds the row in the slot of the scan; the specification has the target behind the features. */
+static MlState *
+add_stored(FunctionCallInfo fcinfo, CallSite *site, MlState *state)
+{
+	int			k = ml_spec_cells(site->spec);
+	const double *cells;
+	MlRow		row;
+	bool		finite;
+
+	ml_stored_row(&site->stored, ((AggState *) fcinfo->context)->tmpcontext->ecxt_outertuple, &row);
+	if (FLOAT8PASSBYVAL && site->all_plain && !ml_any_null(row.isnull, k))
+		cells = (const double *) row.values;
+	else
+	{
+		for (int i = 0; i < k; i++)
+			ml_convert(&site->converters[i], row.values[i], row.isnull[i], &site->cells[i]);
+		cells = site->cells;
+	}
+	finite = ml_cells_finite(cells, k);
+	if (!finite)
+		check_cells(site, cells, row.isnull);
+	check_weight(site, cells);
+	return ml_state_add(site->spec, state, cells, finite, ml_split_uniform(row.position, state->seed));
 }
 
 /*
@@ -216,7 +288,8 @@ ML_FUNCTION(ml_sql_accumulate)
 		state = (MlState *) PG_GETARG_POINTER(0);
 	if (site == NULL || !ml_state_has_spec(state, site->spec))
 		site = open_site(fcinfo, state);
-
+	if (state->flags & ML_STATE_STORED)
+		PG_RETURN_POINTER(add_stored(fcinfo, site, state));
 	if (state->flags & ML_STATE_POSITION)
 	{
 		u = ml_split_uniform(ml_row_position((ItemPointer) PG_GETARG_POINTER(2), PG_GETARG_OID(3)), state->seed);
@@ -234,7 +307,7 @@ ML_FUNCTION(ml_sql_accumulate)
 		cells_from_array(site, PG_GETARG_ARRAYTYPE_P(first));
 		finite = ml_cells_finite(site->cells, k);
 		if (!finite)
-			check_cells(site, NULL);
+			check_cells(site, site->cells, NULL);
 	}
 	else
 	{
@@ -242,12 +315,22 @@ ML_FUNCTION(ml_sql_accumulate)
 			wrong_count(site->spec, site->nargs);
 		finite = cells_from_values(site, &fcinfo->args[first], k);
 	}
-	if ((state->flags & ML_STATE_WEIGHT) && site->cells[site->spec->schema->ncells + 1] < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("weight %g in column \"%s\" is negative",
-						site->cells[site->spec->schema->ncells + 1], site->spec->weight)));
+	check_weight(site, site->cells);
 	PG_RETURN_POINTER(ml_state_add(site->spec, state, site->cells, finite, u));
+}
+
+void
+ml_accumulate_call(StringInfo sql, const int *columns, int n, const char *position, bool stored)
+{
+	const char *schema = quote_identifier(get_namespace_name(ml_extension_schema()));
+
+	appendStringInfo(sql, "%s.ml_accumulate($1, ", schema);
+	if (stored)
+		appendStringInfoString(sql, "CASE WHEN $2 THEN ROW(");
+	else if (position)
+		appendStringInfo(sql, "%s, ", position);
+	ml_source_targets(sql, columns, n);
+	appendStringInfoString(sql, stored ? ") END)" : ")");
 }
 
 /* Combines two states; also the transition of ml_combine(state). */

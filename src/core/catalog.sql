@@ -106,7 +106,7 @@ COMMENT ON FUNCTION ml_has_privilege(bigint, text) IS
 CREATE VIEW ml.models WITH (security_barrier) AS
 	SELECT m.name AS model, m.owner, v.task, v.algorithm, v.target, m.current_version,
 		(SELECT pg_catalog.count(*) FROM ml.version o WHERE o.model_id = m.model_id) AS versions,
-		v.metric, v.value, v.baseline, v.rows_used, pg_catalog.pg_column_size(v.model) AS bytes,
+		v.metric, v.value, v.baseline, v.rows_used, pg_catalog.pg_column_size(v.model)::bigint AS bytes,
 		v.trained_by, v.trained_at, m.created_at,
 		@extschema@.ml_has_privilege(m.model_id, 'manage') AS may_manage
 	FROM ml.model m JOIN ml.version v ON v.model_id = m.model_id AND v.version = m.current_version
@@ -116,7 +116,7 @@ COMMENT ON VIEW ml.models IS 'the models that the current user may view, with th
 CREATE VIEW ml.versions WITH (security_barrier) AS
 	SELECT m.name AS model, v.version, v.version = m.current_version AS is_current, v.algorithm, v.task,
 		v.target, v.params, v.source, v.rows_read, v.rows_used, v.rows_dropped, v.seed, v.metric, v.value,
-		v.baseline, v.warnings, v.elapsed, v.notes, pg_catalog.pg_column_size(v.model) AS bytes, v.info,
+		v.baseline, v.warnings, v.elapsed, v.notes, pg_catalog.pg_column_size(v.model)::bigint AS bytes, v.info,
 		v.trained_by, v.trained_at, v.extension_version
 	FROM ml.model m JOIN ml.version v ON v.model_id = m.model_id
 	WHERE @extschema@.ml_has_privilege(m.model_id, 'view');

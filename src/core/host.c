@@ -322,6 +322,18 @@ ml_fail_param(const char *format,...)
 }
 
 void
+ml_fail_library(const char *format,...)
+{
+	va_list		args;
+	char	   *message;
+
+	va_start(args, format);
+	message = format_message(format, args);
+	va_end(args);
+	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FILE), errmsg_internal("%s", message)));
+}
+
+void
 ml_corrupt(const char *format,...)
 {
 	va_list		args;
@@ -334,6 +346,35 @@ ml_corrupt(const char *format,...)
 			(errcode(ERRCODE_DATA_CORRUPTED),
 			 errmsg("stored model data is corrupted"),
 			 errdetail_internal("%s", message)));
+}
+
+void
+ml_malformed(const char *format,...)
+{
+	va_list		args;
+	char	   *message;
+
+	va_start(args, format);
+	message = format_message(format, args);
+	va_end(args);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+			 errmsg("the model to be imported cannot be read"),
+			 errdetail_internal("%s", message)));
+}
+
+void
+ml_unsupported(const char *format,...)
+{
+	va_list		args;
+	char	   *message;
+
+	va_start(args, format);
+	message = format_message(format, args);
+	va_end(args);
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("not supported: %s", message)));
 }
 
 void
@@ -429,6 +470,16 @@ ml_write_u32s(MlWriter *writer, const uint32_t *values, size_t count)
 			CHECK_FOR_INTERRUPTS();
 		ml_write_u32(writer, values[i]);
 	}
+}
+
+void
+ml_write_bytes(MlWriter *writer, const void *bytes, size_t size)
+{
+	if (size > MaxAllocSize)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("%zu bytes cannot be written at once", size)));
+	appendBinaryStringInfo(&writer->buf, bytes, (int) size);
 }
 
 void

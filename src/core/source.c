@@ -21,6 +21,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
 #include "executor/spi_priv.h"
@@ -42,14 +43,6 @@
 
 #include "core/params.h"
 
-/* `n` columns from `from` on in the slot are wanted from `to` on. */
-typedef struct MlRun
-{
-	int			from;
-	int			to;
-	int			n;
-} MlRun;
-
 typedef struct MlReceiver
 {
 	DestReceiver pub;
@@ -57,10 +50,7 @@ typedef struct MlReceiver
 	MlRowFunction row;
 	void	   *arg;
 	int			n;				/* columns wanted */
-	int			nruns;			/* of stored columns wanted side by side; 0: all in front, in order */
-	MlRun	   *runs;
-	Datum	   *values;			/* with runs: collected here */
-	bool	   *isnull;
+	MlStoredColumns stored;
 	uint64		rows;
 	MemoryContext row_context;
 } MlReceiver;
@@ -367,7 +357,7 @@ receive_projected(TupleTableSlot *slot, DestReceiver *self)
 	return true;
 }
 
-/* A row as it lies in its table: nothing has been projected, and the slot knows its ctid. */
+/* A row as it lies in its table: nothing has been projected. */
 static bool
 receive_stored(TupleTableSlot *slot, DestReceiver *self)
 {
@@ -375,27 +365,7 @@ receive_stored(TupleTableSlot *slot, DestReceiver *self)
 	MemoryContext old = MemoryContextSwitchTo(receiver->row_context);
 	MlRow		row;
 
-	if (!TTS_IS_BUFFERTUPLE(slot))
-		elog(ERROR, "scan of a whole table gives a slot without a tuple");
-	slot_getallattrs(slot);
-	row.values = slot->tts_values;
-	row.isnull = slot->tts_isnull;
-	row.position = ml_row_position(&slot->tts_tid, 0);
-	if (receiver->nruns > 0)
-	{
-		Datum	   *restrict values = receiver->values;
-		bool	   *restrict isnull = receiver->isnull;
-
-		for (int i = 0; i < receiver->nruns; i++)
-		{
-			MlRun		run = receiver->runs[i];
-
-			memcpy(values + run.to, slot->tts_values + run.from, run.n * sizeof(Datum));
-			memcpy(isnull + run.to, slot->tts_isnull + run.from, run.n * sizeof(bool));
-		}
-		row.values = values;
-		row.isnull = isnull;
-	}
+	ml_stored_row(&receiver->stored, slot, &row);
 	receiver->row(receiver->arg, &row);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(receiver->row_context);
@@ -413,58 +383,78 @@ receive_end(DestReceiver *self)
 }
 
 /*
- * Whether a plan of SELECT * hands out the tuples of the relation as they are
+ * Whether a plan hands out the tuples of the source's relation as they are
  * stored: a sequential scan of all columns that the executor need not project
  * (its own test is tlist_matches_tupdesc).  Projecting 20 columns costs as much
  * as half of deforming them.
  */
 static bool
-gives_stored_tuples(SPIPlanPtr plan, const MlSource *source)
+scans_stored_tuples(const Plan *plan, const MlSource *source)
 {
-	CachedPlan *cached = SPI_plan_get_cached_plan(plan);
-	Plan	   *top;
 	Relation	rel;
 	bool		stored;
 
-	if (cached == NULL)
+	if (plan == NULL || !IsA(plan, SeqScan))
 		return false;
-	top = linitial_node(PlannedStmt, cached->stmt_list)->planTree;
 	rel = relation_open(source->relid, NoLock);
-	stored = IsA(top, SeqScan) && table_slot_callbacks(rel) == &TTSOpsBufferHeapTuple &&
-		list_length(top->targetlist) == RelationGetDescr(rel)->natts;
+	stored = table_slot_callbacks(rel) == &TTSOpsBufferHeapTuple &&
+		list_length(plan->targetlist) == RelationGetDescr(rel)->natts;
 	for (int i = 0; stored && i < RelationGetDescr(rel)->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
-		TargetEntry *entry = list_nth_node(TargetEntry, top->targetlist, i);
+		TargetEntry *entry = list_nth_node(TargetEntry, plan->targetlist, i);
 
 		stored = IsA(entry->expr, Var) && ((Var *) entry->expr)->varattno == i + 1 &&
 			!att->attisdropped && !att->atthasmissing;
 	}
 	relation_close(rel, NoLock);
+	return stored;
+}
+
+/* Whether a plan is such a scan. */
+static bool
+gives_stored_tuples(SPIPlanPtr plan, const MlSource *source)
+{
+	CachedPlan *cached = SPI_plan_get_cached_plan(plan);
+	bool		stored;
+
+	if (cached == NULL)
+		return false;
+	stored = scans_stored_tuples(linitial_node(PlannedStmt, cached->stmt_list)->planTree, source);
 	ReleaseCachedPlan(cached, NULL);
 	return stored;
 }
 
-/* Wanted columns as runs of stored ones. */
-static void
-find_runs(MlReceiver *receiver, const int *columns)
+/* What a parallel aggregate without groups reads in each process, or NULL if the plan is none. */
+static const Plan *
+below_partial_aggregate(const PlannedStmt *planned)
 {
-	int			n = receiver->n;
+	const Plan *plan = planned->planTree;
 
-	receiver->runs = palloc(Max(n, 1) * sizeof(MlRun));
-	receiver->values = palloc(Max(n, 1) * sizeof(Datum));
-	receiver->isnull = palloc(Max(n, 1) * sizeof(bool));
+	if (!IsA(plan, Agg) || plan->lefttree == NULL || !IsA(plan->lefttree, Gather))
+		return NULL;
+	plan = plan->lefttree->lefttree;
+	return IsA(plan, Agg) ? plan->lefttree : NULL;
+}
+
+void
+ml_stored_columns(MlStoredColumns *stored, const int *columns, int n)
+{
+	stored->natts = 0;
+	stored->nruns = 0;
+	stored->runs = palloc(Max(n, 1) * sizeof(MlRun));
+	stored->values = palloc(Max(n, 1) * sizeof(Datum));
+	stored->isnull = palloc(Max(n, 1) * sizeof(bool));
 	for (int i = 0; i < n; i++)
 	{
-		MlRun	   *last = &receiver->runs[receiver->nruns - 1];
+		MlRun	   *last = &stored->runs[stored->nruns - 1];
 
 		if (i > 0 && columns[i] == last->from + last->n)
 			last->n++;
 		else
-			receiver->runs[receiver->nruns++] = (MlRun) {columns[i], i, 1};
+			stored->runs[stored->nruns++] = (MlRun) {columns[i], i, 1};
+		stored->natts = Max(stored->natts, columns[i] + 1);
 	}
-	if (receiver->nruns == 1 && receiver->runs[0].from == 0)
-		receiver->nruns = 0;
 }
 
 /* The plan of a pass; sets the receiver up for the rows it will give. */
@@ -483,7 +473,7 @@ plan_pass(MlReceiver *receiver, const int *columns)
 		if (gives_stored_tuples(plan, source))
 		{
 			receiver->pub.receiveSlot = receive_stored;
-			find_runs(receiver, columns);
+			ml_stored_columns(&receiver->stored, columns, receiver->n);
 			return plan;
 		}
 		resetStringInfo(&sql);
@@ -538,25 +528,33 @@ calls_own_aggregate(SPIPlanPtr plan)
 }
 
 bool
-ml_stream_parallel(const char *sql, Oid argtype, Datum arg, Datum *result, bool *isnull)
+ml_stream_parallel(const MlSource *source, const char *sql, bool stored, Oid argtype, Datum arg,
+				   Datum *result, bool *isnull)
 {
+	Oid			types[] = {argtype, BOOLOID};
+	Datum		args[] = {arg, BoolGetDatum(false)};
 	MemoryContext cxt = CurrentMemoryContext;
 	int			level = pass_settings();
 	SPIPlanPtr	plan;
 	CachedPlan *cached;
-	bool		parallel;
+	bool		parallel = false;
 
 	SPI_connect();
-	plan = SPI_prepare_cursor(sql, 1, &argtype, CURSOR_OPT_PARALLEL_OK | CURSOR_OPT_GENERIC_PLAN);
+	plan = SPI_prepare_cursor(sql, lengthof(types), types, CURSOR_OPT_PARALLEL_OK | CURSOR_OPT_GENERIC_PLAN);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
 	cached = calls_own_aggregate(plan) ? SPI_plan_get_cached_plan(plan) : NULL;
-	parallel = cached != NULL && linitial_node(PlannedStmt, cached->stmt_list)->parallelModeNeeded;
 	if (cached != NULL)
+	{
+		PlannedStmt *planned = linitial_node(PlannedStmt, cached->stmt_list);
+
+		parallel = planned->parallelModeNeeded &&
+			(!stored || scans_stored_tuples(below_partial_aggregate(planned), source));
 		ReleaseCachedPlan(cached, NULL);
+	}
 	if (parallel)
 	{
-		int			rc = SPI_execute_plan(plan, &arg, NULL, true, 0);
+		int			rc = SPI_execute_plan(plan, args, NULL, true, 0);
 		Datum		value;
 
 		if (rc != SPI_OK_SELECT || SPI_processed != 1)

@@ -6,6 +6,7 @@
 #define ML_SOURCE_H
 
 #include "core/compat.h"
+#include "executor/tuptable.h"
 #include "lib/stringinfo.h"
 #include "storage/itemptr.h"
 
@@ -83,11 +84,59 @@ ml_any_null(const bool *isnull, int n)
 	return any != 0;
 }
 
+/* `n` columns from `from` on in a stored row are wanted from `to` on. */
+typedef struct MlRun
+{
+	int			from;
+	int			to;
+	int			n;
+} MlRun;
+
+/* Wanted columns as runs of stored ones: side by side they need no copying. */
+typedef struct MlStoredColumns
+{
+	int			natts;			/* to be taken out of a stored row */
+	int			nruns;
+	MlRun	   *runs;
+	Datum	   *values;			/* with several runs: collected here */
+	bool	   *isnull;
+} MlStoredColumns;
+
+/* In the current memory context; columns count from 0. */
+extern void ml_stored_columns(MlStoredColumns *stored, const int *columns, int n);
+
+/* The wanted columns of a row as it lies in its table; the slot knows its ctid. */
+static inline void
+ml_stored_row(MlStoredColumns *stored, TupleTableSlot *slot, MlRow *row)
+{
+	if (!TTS_IS_BUFFERTUPLE(slot))
+		elog(ERROR, "scan of a whole table gives a slot without a tuple");
+	slot_getsomeattrs(slot, stored->natts);
+	row->position = ml_row_position(&slot->tts_tid, 0);
+	if (stored->nruns == 1)
+	{
+		row->values = slot->tts_values + stored->runs[0].from;
+		row->isnull = slot->tts_isnull + stored->runs[0].from;
+		return;
+	}
+	for (int i = 0; i < stored->nruns; i++)
+	{
+		MlRun		run = stored->runs[i];
+
+		memcpy(stored->values + run.to, slot->tts_values + run.from, run.n * sizeof(Datum));
+		memcpy(stored->isnull + run.to, slot->tts_isnull + run.from, run.n * sizeof(bool));
+	}
+	row->values = stored->values;
+	row->isnull = stored->isnull;
+}
+
 /*
- * The single value of an aggregate query with one parameter, if the planner
- * chooses a parallel plan for it; otherwise nothing is run and false returned.
- * The value is copied into the current context.
+ * The single value of an aggregate query, if the planner chooses a parallel plan
+ * for it; otherwise nothing is run and false returned.  $1 is the argument and
+ * $2 false.  With `stored` the rows must come from the source's table as they
+ * are stored, or nothing is run.  The value is copied into the current context.
  */
-extern bool ml_stream_parallel(const char *sql, Oid argtype, Datum arg, Datum *result, bool *isnull);
+extern bool ml_stream_parallel(const MlSource *source, const char *sql, bool stored, Oid argtype, Datum arg,
+							   Datum *result, bool *isnull);
 
 #endif

@@ -235,6 +235,7 @@ ml_spec_state(const MlSpec *spec)
 	head.ncarry = spec->problem.ncarry;
 	head.seed = spec->seed;
 	head.pass = spec->problem.pass;
+	head.level = spec->level;
 	head.holdout = spec->holdout;
 	ml_budget_check(state_bytes(&head), "the training state");
 	state = ml_alloc_zeroed(state_bytes(&head));
@@ -299,6 +300,20 @@ ml_reject_value(const char *column, double value)
 			 errhint("Filter such rows out in the source, or replace the value by NULL.")));
 }
 
+void
+ml_reject_weight(const char *column, double weight)
+{
+	if (weight < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("weight %g in column \"%s\" is negative", weight, column)));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("weight %g in column \"%s\" is too large", weight, column),
+			 errdetail("The largest weight is %g.", ML_MAX_WEIGHT),
+			 errhint("Divide all weights by the same number.")));
+}
+
 /* Moments of a tile's targets, merged into those of the part (Chan, Golub, LeVeque 1979). */
 static void
 add_target(MlPart *part, const MlTile *tile)
@@ -346,7 +361,7 @@ flush_part(const MlSpec *spec, MlState *state, int number)
 	CHECK_FOR_INTERRUPTS();		/* a combination flushes up to a hundred parts */
 	add_target(part, &tile);
 	if (state->flags & ML_STATE_PROFILE)
-		ml_summaries_add(ml_state_summary(state, 0), state->ncells, x, tile.n, state->ncells);
+		ml_summaries_add(ml_state_summary(state, 0), state->ncells, x, tile.n, state->ncells, state->level);
 	CHECK_FOR_INTERRUPTS();
 	spec->algorithm->accumulate(&spec->problem, part->state, &tile);
 	part->n += tile.n;
@@ -523,7 +538,7 @@ check_state(const MlState *state, Size size)
 		state->rows_read < 0 || state->rows_no_target < 0 || state->rows_missing < 0 ||
 		!(state->holdout >= 0 && state->holdout < 1))
 		ml_corrupt("state has an impossible header");
-	if (state->nparts != 1 || state->pass != 0 || state->ncarry != 0 ||
+	if (state->nparts != 1 || state->pass != 0 || state->ncarry != 0 || state->level != 0 ||
 		(state->flags & ~(ML_STATE_WEIGHT | ML_STATE_OFFSET)) != 0)
 		ml_corrupt("state is part of a training");
 	if (state_bytes(state) != size)

@@ -14,6 +14,7 @@
 #define ML_STATE_POSITION	0x02	/* rows come with ctid (and tableoid), for splits */
 #define ML_STATE_WEIGHT		0x04
 #define ML_STATE_OFFSET		0x08
+#define ML_STATE_STORED		0x10	/* rows are taken as their table stores them: see ml_accumulate_call */
 
 /* Each part's share: counts, moments of the target, then the algorithm's doubles. */
 typedef struct MlPart
@@ -40,7 +41,7 @@ typedef struct MlState
 	uint32		part_doubles;	/* the algorithm's state */
 	uint32		ncarry;
 	uint32		pass;
-	uint32		unused;			/* zero; keeps what follows on 8 bytes */
+	uint32		level;			/* of the summaries' quantiles: see ml_summary_level */
 	int64		rows_read;		/* what every row touches ends here: 64 bytes */
 	int64		rows_no_target;	/* target NULL, or weight NULL or zero */
 	int64		rows_missing;	/* a feature NULL: not accumulated */
@@ -70,6 +71,7 @@ typedef struct MlSpec
 	uint32		nparts;
 	double		holdout;
 	uint64		seed;
+	int			level;			/* of the summaries, in a new state */
 	uint64		hash;			/* of the state it was read from, ... */
 	uint32		size;			/* ... its specification's bytes, ... */
 	uint64		part_doubles;	/* ... and its algorithm's state */
@@ -129,6 +131,19 @@ ml_split_uniform(uint64 position, uint64 seed)
 
 /* Raises 22003 for a value that is not finite. */
 extern void ml_reject_value(const char *column, double value) ML_NORETURN;
+
+/* Beyond, squares of summed weights come near the end of a double. */
+#define ML_MAX_WEIGHT 1e100
+
+/* Whether a finite weight, or NaN for NULL, can be one; the other raises 22023 for one that cannot. */
+#define ml_weight_fits(w) (!((w) < 0 || (w) > ML_MAX_WEIGHT))
+extern void ml_reject_weight(const char *column, double weight) ML_NORETURN;
+
+/*
+ * Appends the call of ml_accumulate for columns of a table s, for the query that
+ * ml_stream_parallel runs; with `stored` the state given must have ML_STATE_STORED.
+ */
+extern void ml_accumulate_call(StringInfo sql, const int *columns, int n, const char *position, bool stored);
 
 extern MlState *ml_state_detoast(Datum value);	/* aligned and checked at input */
 

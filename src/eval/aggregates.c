@@ -27,6 +27,7 @@
 #include "miscadmin.h"
 
 #define MAX_BINS 1000
+#define MAX_COUNT 9007199254740992.0	/* 2^53: a sum of ones counts no further */
 
 /* ---- shared pieces ---- */
 
@@ -456,14 +457,17 @@ ML_FUNCTION(ml_sql_calibration_bins)
 	for (int i = 0; i < bins; i++)
 	{
 		MlSum	   *sums = s->sums + 4 * i;
+		double		count = ml_sum_value(&sums[0]);
 		double		weight = ml_sum_value(&sums[1]);
 		Datum		values[5];
 
+		if (!(count >= 0 && count <= MAX_COUNT))
+			ml_flat_state_damaged();
 		if (weight <= 0)
 			continue;
 		values[0] = Float8GetDatum(i * (1.0 / bins));
 		values[1] = Float8GetDatum(i == bins - 1 ? 1.0 : (i + 1) * (1.0 / bins));
-		values[2] = Int64GetDatum((int64) ml_sum_value(&sums[0]));
+		values[2] = Int64GetDatum((int64) count);
 		values[3] = Float8GetDatum(ml_sum_value(&sums[2]) / weight);
 		values[4] = Float8GetDatum(ml_sum_value(&sums[3]) / weight);
 		ml_points_add(points, values);

@@ -261,12 +261,11 @@ relative_step(MlDescent *m, const double *x, const double *d)
 	for (int j = 0; j < m->q; j++)
 	{
 		size = fmax(size, fabs(x[j]) * m->unit[j]);
-		if (fabs(d[j]) * m->unit[j] > step)
-		{
-			step = fabs(d[j]) * m->unit[j];
-			m->worst = j;
-		}
+		step = fmax(step, fabs(d[j]) * m->unit[j]);
 	}
+	for (int j = m->q - 1; j >= 0 && step > 0; j--)
+		if (fabs(d[j]) * m->unit[j] >= ML_SAME_STEP * step)
+			m->worst = j;
 	return step > 0 ? step / fmax(size, DBL_MIN) : 0;
 }
 

@@ -33,6 +33,12 @@ typedef enum MlVerdict
  * not go below 1e-6: objective and metrics are wrong by its square.
  */
 #define ML_DRAFT_TOL 1e-6
+
+/*
+ * Steps that are equal but for rounding: of two columns that diverge alike the
+ * first is named, whatever the compiler made of the sums.
+ */
+#define ML_SAME_STEP 0.9
 static inline double
 ml_newton_tol(const MlProblem *problem, double tol)
 {
@@ -65,7 +71,7 @@ typedef struct MlDescent
 	double		objective;		/* at the accepted point, penalties included */
 	double		gradient_max;	/* at the accepted point, optimal subgradient with l1 */
 	double		step;			/* last relative step */
-	int			worst;			/* unknown with the largest step */
+	int			worst;			/* the first unknown with about the largest step */
 } MlDescent;
 
 extern size_t ml_newton_carry_size(int q);

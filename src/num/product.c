@@ -5,9 +5,7 @@
  */
 #include "num/product.h"
 
-extern void dgemm_(const char *transa, const char *transb, const int *m, const int *n, const int *k,
-				   const double *alpha, const double *a, const int *lda, const double *b, const int *ldb,
-				   const double *beta, double *c, const int *ldc);
+#include "num/blas.h"
 
 void
 ml_product(int m, int n, int k, const double *a, int lda, const double *b, int ldb, double *c, int ldc)

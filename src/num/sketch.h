@@ -45,11 +45,21 @@ typedef struct MlSummary
 extern void ml_summary_init(MlSummary *s, uint64_t seed);
 
 /*
+ * The level for summaries that together will get about `expected` values: of 2^level
+ * values one enters the quantiles, from the first on.  0: all, until there are so
+ * many that sampling cannot hurt.  Quantiles keep their promises whatever the level
+ * when ml_level_suffices for the n values that came in the end; a level that was
+ * too low costs time only.
+ */
+extern int	ml_summary_level(double expected);
+extern bool ml_level_suffices(int level, double n);
+
+/*
  * Adds n rows to the summaries of their ncols columns.  The cells of a row lie
  * together, its first one `stride` doubles behind that of the row before; NaN
  * counts as NULL.
  */
-extern void ml_summaries_add(MlSummary *s, int ncols, const double *rows, int n, int stride);
+extern void ml_summaries_add(MlSummary *s, int ncols, const double *rows, int n, int stride, int level);
 extern void ml_summary_merge(MlSummary *s, const MlSummary *other);
 
 /* Interpolated between neighbours, as R's type 7 and percentile_cont; NaN when n = 0. */

@@ -40,7 +40,7 @@ flush_pending(MlTraining *t)
 	if (n == 0)
 		return;
 	ml_summaries_add(t->summaries, t->schema->ncells + (t->y_summary ? 1 : 0),
-					 t->pending, n, t->stored_width);
+					 t->pending, n, t->stored_width, 0);
 	ml_dataset_append(t->rows, t->pending, n);
 	t->npending = 0;
 	ml_progress_rows(t->rows_read);
@@ -352,10 +352,8 @@ collect_row(void *arg, const MlRow *from)
 	if (t->weight_column >= 0)
 	{
 		w = role_number(t, t->weight_column, from->values[att], from->isnull[att]);
-		if (w < 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("weight %g in column \"%s\" is negative", w, t->request.weight)));
+		if (!ml_weight_fits(w))
+			ml_reject_weight(t->request.weight, w);
 		att++;
 	}
 	if (t->offset_column >= 0)

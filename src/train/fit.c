@@ -259,7 +259,7 @@ ml_training_split(MlTraining *t, int nparts, const double *shares)
 		{
 			qsort(keys[s], n[s], sizeof(double), compare_doubles);
 			cut_sorted(keys[s], n[s], nparts, shares, bound);
-			pfree(keys[s]);
+			ml_free(keys[s]);
 			continue;
 		}
 		for (int p = 0; p < nparts; p++)
@@ -278,7 +278,7 @@ typedef struct TileReader
 	MlTraining *t;
 	const MlMask *mask;
 	const MlEncoder *enc;
-	const MlOutOfFold *oof;
+	MlOutOfFold *oof;
 	const MlProblem *problem;	/* NULL: unscaled */
 	MlRowView	view;			/* rows of the tile */
 	double	   *block;			/* their cells, one behind the other */
@@ -580,7 +580,7 @@ run_passes(TileReader *r, MlDataset *from, MlFit *fit, double *carry, size_t nca
 		result.objective = get_float8_nan();
 		MemoryContextSwitchTo(pass_cxt);
 		step = algorithm->finish(problem, state, &result);
-		pfree(state);
+		ml_free(state);
 		MemoryContextSwitchTo(old);
 		if (step == ML_AGAIN && result.carry == problem->carry)
 			MemoryContextDelete(pass_cxt);	/* an algorithm may keep its carry in place */
@@ -759,6 +759,7 @@ ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *
 	double	   *carry = NULL;
 	size_t		ncarry = 0;
 
+	ml_balance_classes(t, mask);
 	fit->encoder = ml_learn_encoder(t, mask);
 	set_problem(t, fit, params);
 	fit->problem.draft = mask != NULL && !t->keep_measured;
@@ -777,16 +778,20 @@ ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *
 		fit->problem.carry = start ? start->carry : NULL;
 		fit->problem.ncarry = start ? start->ncarry : 0;
 		run_fit(&r, fit);
-		return fit;
-	}
-	if (start && start->carry && start->problem.p == fit->problem.p && start->converged)
-	{
-		carry = start->carry;
-		ncarry = start->ncarry;
 	}
 	else
-		warm_start(&r, fit, &carry, &ncarry);
-	run_passes(&r, t->rows, fit, carry, ncarry);
+	{
+		if (start && start->carry && start->problem.p == fit->problem.p && start->converged)
+		{
+			carry = start->carry;
+			ncarry = start->ncarry;
+		}
+		else
+			warm_start(&r, fit, &carry, &ncarry);
+		run_passes(&r, t->rows, fit, carry, ncarry);
+	}
+	if (r.oof)
+		ml_out_of_fold_free(t, r.oof);
 	return fit;
 }
 

@@ -256,6 +256,16 @@ useless(const MlTraining *t, int i, bool keep_constant)
 	return NULL;
 }
 
+/* Whole numbers from one to the count of rows, all different, are seldom a property of what the row is about. */
+void
+ml_warn_row_number(const MlTraining *t, const MlColumn *col, const MlSummary *s)
+{
+	if (col->kind == ML_NUMBER && t->rows_used > 100 && s->integers == t->rows_used &&
+		s->max - s->min == t->rows_used - 1 && ml_summary_distinct(s) > 0.9 * t->rows_used)
+		ml_warn("column \"%s\" numbers the rows: leave it out with exclude => '{\"%s\"}' unless it carries meaning",
+				col->name, col->name);
+}
+
 /* Leaves useless columns out of the schema; rows are handed out without them. */
 static void
 settle_features(MlTraining *t)
@@ -278,12 +288,7 @@ settle_features(MlTraining *t)
 			ml_warn("column \"%s\" was left out: %s", col.name, why);
 			continue;
 		}
-		if (col.kind == ML_NUMBER && t->rows_used > 100 &&
-			t->summaries[col.first_cell].integers == t->rows_used &&
-			t->summaries[col.first_cell].max - t->summaries[col.first_cell].min == t->rows_used - 1 &&
-			ml_summary_distinct(&t->summaries[col.first_cell]) > 0.9 * t->rows_used)
-			ml_warn("column \"%s\" numbers the rows: leave it out with exclude => '{\"%s\"}' unless it carries meaning",
-					col.name, col.name);
+		ml_warn_row_number(t, &col, &t->summaries[col.first_cell]);
 		for (int c = 0; c < col.cells; c++)
 		{
 			t->stored[cells + c] = col.first_cell + c;
@@ -342,14 +347,40 @@ count_missing(MlTraining *t)
 					 errhint("Choose another way than \"drop\" for parameter \"impute\", or leave the class out in the source.")));
 }
 
-static void
-settle_class_weights(MlTraining *t)
+/*
+ * Weights that make the classes of the rows under a mask count alike; one for a
+ * class that none of them has, which only a row to be measured on can.
+ */
+void
+ml_balance_classes(MlTraining *t, const MlMask *mask)
 {
+	double	   *n = t->class_rows;
+	double		total = t->rows_used;
+	int			present = t->classes;
+
 	if (t->task != ML_CLASSIFICATION || t->core.class_weight != ML_CLASS_WEIGHT_BALANCED)
 		return;
-	t->class_weight = palloc(t->classes * sizeof(double));
+	if (t->class_weight == NULL)
+		t->class_weight = MemoryContextAlloc(t->cxt, t->classes * sizeof(double));
+	if (mask)
+	{
+		MlRowView	view = {{0}};
+		int			got;
+
+		n = palloc0(t->classes * sizeof(double));
+		total = present = 0;
+		ml_rows_start(t);
+		while ((got = ml_rows_next(t, mask, &view)) > 0)
+			for (int i = 0; i < got; i++)
+			{
+				int			k = (int) ml_row_target(t, view.row[i]);
+
+				present += n[k]++ == 0;
+				total++;
+			}
+	}
 	for (int k = 0; k < t->classes; k++)
-		t->class_weight[k] = t->rows_used / (t->classes * t->class_rows[k]);
+		t->class_weight[k] = n[k] > 0 ? total / (present * n[k]) : 1;
 }
 
 void
@@ -359,5 +390,5 @@ ml_training_settle(MlTraining *t)
 	settle_classes(t);
 	settle_features(t);
 	count_missing(t);
-	settle_class_weights(t);
+	ml_balance_classes(t, NULL);
 }

@@ -80,6 +80,7 @@ stream_spec(MlTraining *t, int folds, double holdout)
 	spec->nparts = folds + 1;
 	spec->holdout = holdout;
 	spec->seed = t->request.seed;
+	spec->level = ml_summary_level(t->source->rows_estimate);
 	spec->problem.task = t->task;
 	spec->problem.p = t->schema->ncells;
 	spec->problem.names = names;
@@ -120,10 +121,8 @@ pump_row(void *arg, const MlRow *row)
 		for (int i = 0; i < k; i++)
 			if (!row->isnull[i] && !isfinite(cells[i]))
 				ml_reject_value(pump->columns[i].name, cells[i]);
-	if (t->weight_column >= 0 && cells[k - 1] < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("weight %g in column \"%s\" is negative", cells[k - 1], t->request.weight)));
+	if (t->weight_column >= 0 && !ml_weight_fits(cells[k - 1]))
+		ml_reject_weight(t->request.weight, cells[k - 1]);
 	if ((++t->rows_read & 0xfff) == 0)
 		ml_progress_rows(t->rows_read);
 	state = ml_state_add(pump->spec, pump->state, cells, finite,
@@ -181,43 +180,62 @@ pump_serial(MlTraining *t, MlSpec *spec, MlState *empty)
 	return pump.state;
 }
 
+/*
+ * A parallel scan into a state, if the planner likes it; otherwise NULL.  With
+ * `stored` only if it reads the rows of a table as they are stored.
+ */
+static MlState *
+scan_parallel(MlTraining *t, MlState *empty, const int *columns, int n, bool stored)
+{
+	const char *position = !t->source->position ? NULL
+		: t->source->parted ? "s.ctid, s.tableoid" : "s.ctid, 0::pg_catalog.oid";
+	MlState    *state = empty;
+	StringInfoData sql;
+	Datum		result;
+	bool		isnull;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT ");
+	ml_accumulate_call(&sql, columns, n, position, stored);
+	appendStringInfo(&sql, " FROM %s", t->source->from);
+	if (stored)
+		empty->flags |= ML_STATE_STORED;
+	if (!ml_stream_parallel(t->source, sql.data, stored, ml_state_type(), PointerGetDatum(empty), &result, &isnull))
+		state = NULL;
+	else if (!isnull)
+		state = (MlState *) DatumGetPointer(result);
+	empty->flags &= ~ML_STATE_STORED;
+	if (state != NULL)
+		state->flags &= ~ML_STATE_STORED;
+	return state;
+}
+
 /* One scan into a state; parallel if the planner likes it and rows are parted by position, if at all. */
 static MlState *
 scan(MlTraining *t, MlSpec *spec)
 {
-	MlState    *state = ml_spec_state(spec);
+	MlState    *empty = ml_spec_state(spec);
+	MlState    *state = NULL;
 	int			extra = t->source->position ? 2 : 0;
 	int		   *columns = palloc((t->schema->ncolumns + 3) * sizeof(int));
 	int			n = row_columns(t, columns);
-	Datum		result;
-	bool		isnull;
 
-	spec->hash = state->spec_hash;
-	spec->size = state->spec_size;
-	spec->part_doubles = state->part_doubles;
+	spec->hash = empty->spec_hash;
+	spec->size = empty->spec_size;
+	spec->part_doubles = empty->part_doubles;
 	t->rows_read = 0;
 	if ((t->source->position || spec->nparts - 1 + (spec->holdout > 0) == 1) &&
 		n + extra + 1 <= FUNC_MAX_ARGS)
 	{
-		StringInfoData sql;
-		const char *schema = quote_identifier(get_namespace_name(ml_extension_schema()));
-
-		initStringInfo(&sql);
-		appendStringInfo(&sql, "SELECT %s.ml_accumulate($1", schema);
-		if (t->source->position)
-			appendStringInfo(&sql, ", s.ctid, %s", t->source->parted ? "s.tableoid" : "0::pg_catalog.oid");
-		appendStringInfoString(&sql, ", ");
-		ml_source_targets(&sql, columns, n);
-		appendStringInfo(&sql, ") FROM %s", t->source->from);
-		if (ml_stream_parallel(sql.data, ml_state_type(), PointerGetDatum(state), &result, &isnull))
-		{
-			if (!isnull)
-				state = (MlState *) DatumGetPointer(result);
-			t->rows_read = state->rows_read;
-			return state;
-		}
+		if (t->source->position && !t->source->parted)
+			state = scan_parallel(t, empty, columns, n, true);
+		if (state == NULL)
+			state = scan_parallel(t, empty, columns, n, false);
 	}
-	return pump_serial(t, spec, state);
+	if (state == NULL)
+		return pump_serial(t, spec, empty);
+	t->rows_read = state->rows_read;
+	return state;
 }
 
 /* Adds up parts into one algorithm state; `first` is the first part taken. */
@@ -302,18 +320,35 @@ plain_encoder(MlTraining *t, MlState *state)
 	return ml_encoder_plain(t->schema, t->core.impute, fill);
 }
 
-/* Rows into the state, or false: this data needs the collected way. */
-bool
-ml_stream_scan(MlTraining *t, MlStreamed *s, int folds, double holdout)
+/* Rows into the state; says how many were used. */
+static int64
+scan_parts(MlTraining *t, MlStreamed *s)
 {
 	int64		used = 0;
 
-	s->spec = stream_spec(t, folds, holdout);
-	ml_progress_phase(ML_PHASE_READ);
 	s->state = scan(t, s->spec);
 	ml_state_flush(s->spec, s->state);
 	for (int i = 0; i < s->state->nparts; i++)
 		used += (int64) ml_state_part(s->state, i)->n;
+	return used;
+}
+
+/* Rows into the state, or false: this data needs the collected way. */
+bool
+ml_stream_scan(MlTraining *t, MlStreamed *s, int folds, double holdout)
+{
+	int64		used;
+
+	s->spec = stream_spec(t, folds, holdout);
+	ml_progress_phase(ML_PHASE_READ);
+	used = scan_parts(t, s);
+	if (!ml_level_suffices(s->spec->level, used) && s->state->rows_missing == 0 && used >= STREAM_ROWS / 10)
+	{
+		/* So few of the rows expected came that quantiles are too coarse. */
+		s->spec->level = 0;
+		pfree(s->state);
+		used = scan_parts(t, s);
+	}
 	if (s->state->rows_missing > 0 || used < STREAM_ROWS / 10)
 		return false;
 	for (int i = 0; i < t->schema->ncolumns; i++)
@@ -323,6 +358,8 @@ ml_stream_scan(MlTraining *t, MlStreamed *s, int folds, double holdout)
 	t->rows_no_target = s->state->rows_no_target;
 	t->rows_used = used;
 	t->summaries = ml_state_summary(s->state, 0);
+	for (int i = 0; i < t->schema->ncolumns; i++)
+		ml_warn_row_number(t, &t->schema->columns[i], ml_state_summary(s->state, i));
 	return true;
 }
 

@@ -92,7 +92,7 @@ typedef struct MlTraining
 	int			classes;
 	char	  **labels;
 	double	   *class_rows;		/* rows per class */
-	double	   *class_weight;	/* or NULL */
+	double	   *class_weight;	/* or NULL; of the rows that the last fit learned from */
 
 	bool		keep_measured;	/* what is fitted on a part of the rows is the model to be stored */
 	int			repeat;			/* reshuffles u for repeated splits; 0: as collected */
@@ -111,6 +111,7 @@ extern void ml_training_settle(MlTraining *t);
 extern void ml_nothing_to_learn(const MlTraining *t, const char *why) ML_NORETURN;
 extern bool ml_number_target(const MlTraining *t);
 extern bool ml_too_many_levels(const MlDict *dict);
+extern void ml_warn_row_number(const MlTraining *t, const MlColumn *col, const MlSummary *s);
 extern void ml_too_many_classes(const MlTraining *t) ML_NORETURN;
 
 /* Disjoint parts of the rows, by class and split number u. */
@@ -131,6 +132,8 @@ typedef struct MlMask
 	int			fold;
 	bool		fold_inside;
 } MlMask;
+
+extern void ml_balance_classes(MlTraining *t, const MlMask *mask);
 
 extern void ml_training_open(MlTraining *t, const MlRequest *request);
 extern void ml_training_collect(MlTraining *t);
@@ -162,6 +165,7 @@ typedef struct MlOutOfFold
 
 extern bool ml_any_target_encoding(const MlTraining *t);
 extern MlOutOfFold *ml_learn_out_of_fold(MlTraining *t, const MlMask *mask, const MlEncoder *enc);
+extern void ml_out_of_fold_free(const MlTraining *t, MlOutOfFold *oof);
 extern void ml_out_of_fold_row(const MlTraining *t, const MlEncoder *enc, const MlOutOfFold *oof,
 							   const double *row, double *x);
 extern MlEncoder *ml_learn_encoder(MlTraining *t, const MlMask *mask);

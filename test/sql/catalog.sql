@@ -14,6 +14,7 @@ SELECT learn('m', 2), learn('m', 3);
 SELECT ask('m'), ask('m@1'), ask('m@2'), ask('m@3'), ask('m@champion'), ask('m@challenger');
 SELECT model, owner = current_user::regrole AS mine, algorithm, task, target, current_version, versions, may_manage
 	FROM ml.models WHERE model = 'm';
+SELECT pg_size_pretty(m.bytes) = pg_size_pretty(v.bytes) FROM ml.models m JOIN ml.versions v USING (model) WHERE model = 'm' AND is_current;
 SELECT model, version, is_current, algorithm, rows_read, rows_dropped, trained_by = current_user::regrole AS mine,
 	extension_version = (SELECT extversion FROM pg_extension WHERE extname = 'ml_ext') AS release
 	FROM ml.versions WHERE model = 'm' ORDER BY version;

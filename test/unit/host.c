@@ -303,12 +303,39 @@ ml_fail_param(const char *format,...)
 }
 
 void
+ml_fail_library(const char *format,...)
+{
+	va_list		args;
+
+	va_start(args, format);
+	fail("58P01", format, args);
+}
+
+void
 ml_corrupt(const char *format,...)
 {
 	va_list		args;
 
 	va_start(args, format);
 	fail("XX001", format, args);
+}
+
+void
+ml_malformed(const char *format,...)
+{
+	va_list		args;
+
+	va_start(args, format);
+	fail("22P02", format, args);
+}
+
+void
+ml_unsupported(const char *format,...)
+{
+	va_list		args;
+
+	va_start(args, format);
+	fail("0A000", format, args);
 }
 
 void
@@ -388,6 +415,12 @@ ml_write_u32s(MlWriter *writer, const uint32_t *values, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		ml_write_u32(writer, values[i]);
+}
+
+void
+ml_write_bytes(MlWriter *writer, const void *bytes, size_t size)
+{
+	put(writer, bytes, size);
 }
 
 void

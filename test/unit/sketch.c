@@ -100,9 +100,11 @@ near(double a, double b, double relative)
 	return fabs(a - b) <= relative * fmax(fabs(b), 1e-300);
 }
 
+/* N values, in shards that are told to expect `expected`. */
 static void
-test_kind(const char *kind, int shards)
+test_kind(const char *kind, int shards, double expected)
 {
+	int			level = ml_summary_level(expected);
 	static MlSummary s;
 	static MlSummary part;
 	double	   *x = malloc(N * sizeof(double));
@@ -120,7 +122,7 @@ test_kind(const char *kind, int shards)
 
 		ml_summary_init(&part, 1000 + k);
 		for (int i = from; i < to; i += ML_TILE_ROWS)
-			ml_summaries_add(&part, 1, x + i, to - i < ML_TILE_ROWS ? to - i : ML_TILE_ROWS, 1);
+			ml_summaries_add(&part, 1, x + i, to - i < ML_TILE_ROWS ? to - i : ML_TILE_ROWS, 1, level);
 		ml_summary_merge(&s, &part);
 	}
 
@@ -141,7 +143,7 @@ test_kind(const char *kind, int shards)
 	ml_test_ok(fabs(s.mean - (double) (sum / N)) <= 1e-12 * sqrt(s.m2 / N) + 1e-15 * fabs(s.mean) &&
 			   near(s.m2, m2, 1e-12),
 			   "%s, %d shards: moments", kind, shards);
-	ml_test_ok(error < 0.015, "%s, %d shards: rank error below 1.5 %%", kind, shards);
+	ml_test_ok(error < 0.015, "%s, %d shards, %.0f expected: rank error below 1.5 %%", kind, shards, expected);
 	printf("# rank error %.3f %%, distinct %.0f of %.0f\n", 100 * error, ml_summary_distinct(&s), distinct);
 	if (distinct < ML_KMV_SIZE)
 		ml_test_ok(ml_summary_distinct(&s) == distinct, "%s, %d shards: distinct exact", kind, shards);
@@ -161,7 +163,7 @@ test_small(void)
 
 	ml_summary_init(&s, 1);
 	ml_test_ok(ml_summary_valid(&s) && isnan(ml_summary_quantile(&s, 0.5)), "empty: valid, no quantile");
-	ml_summaries_add(&s, 1, rows, 7, 2);
+	ml_summaries_add(&s, 1, rows, 7, 2, 0);
 	ml_test_ok(s.n == 4 && s.nulls == 1 && s.pos_inf == 1 && s.neg_inf == 1 && s.integers == 3,
 			   "stride, NaN, infinities and integers");
 	ml_test_ok(ml_summary_quantile(&s, 0.5) == 2.25 && ml_summary_quantile(&s, 0.25) == 1.125 &&
@@ -174,7 +176,7 @@ test_small(void)
 	ml_summary_merge(&s, &other);
 	ml_test_ok(s.n == 8 && s.nulls == 2 && ml_summary_distinct(&s) == 4 && ml_summary_valid(&s), "merge");
 	ml_summary_init(&s, 1);
-	ml_summaries_add(&s, 1, big, 4, 1);
+	ml_summaries_add(&s, 1, big, 4, 1, 0);
 	ml_test_ok(isfinite(s.mean) && s.m2 == INFINITY && ml_summary_valid(&s), "sums beyond double");
 	s.kll_size[3] = 2000;
 	ml_test_ok(!ml_summary_valid(&s), "sizes from outside are checked");
@@ -190,11 +192,78 @@ test_exact_until_full(void)
 	fill("uniform", x, ML_KLL_EXACT);
 	ml_summary_init(&s, 1);
 	for (int i = 0; i < ML_KLL_EXACT; i += ML_TILE_ROWS)
-		ml_summaries_add(&s, 1, x + i, ML_TILE_ROWS, 1);
+		ml_summaries_add(&s, 1, x + i, ML_TILE_ROWS, 1, 0);
 	qsort(x, ML_KLL_EXACT, sizeof(double), by_value);
 	for (int i = 0; i < ML_KLL_EXACT; i++)
 		same = same && near(ml_summary_quantile(&s, (double) i / (ML_KLL_EXACT - 1)), x[i], 1e-9);
 	ml_test_ok(same, "quantiles are exact up to ML_KLL_EXACT values");
+}
+
+/* Levels that are right, too low and too high; these last ones are seen to be. */
+static void
+test_level(void)
+{
+	bool		high = true;
+	bool		low = true;
+	static MlSummary s;
+	double	   *x = malloc(N * sizeof(double));
+
+	for (double n = 1; n < 1e15; n *= 1.01)
+	{
+		high = high && ml_level_suffices(ml_summary_level(1.5 * n), n);
+		low = low && ml_summary_level(n) <= ml_summary_level(1.1 * n);
+	}
+	ml_test_ok(high && low, "a level suffices for an estimate that is half too high");
+	ml_test_ok(ml_summary_level(0) == 0 && ml_summary_level(NAN) == 0 && ml_summary_level(ML_KLL_EXACT) == 0 &&
+			   ml_summary_level(INFINITY) == ml_summary_level(1e300), "levels of odd estimates");
+	ml_test_ok(!ml_level_suffices(ml_summary_level(1e9), N) && !ml_level_suffices(ml_summary_level(4.0 * N), N) &&
+			   ml_level_suffices(ml_summary_level(N / 100), N), "an estimate far too high is seen");
+
+	/* nobody looks at quantiles then, but they must be safe to look at */
+	fill("uniform", x, N);
+	ml_summary_init(&s, 1);
+	ml_summaries_add(&s, 1, x, 10, 1, ml_summary_level(1e300));
+	ml_test_ok(s.n == 10 && ml_summary_distinct(&s) == 10 && !(ml_summary_quantile(&s, 0.5) < s.min), "no value sampled");
+	free(x);
+}
+
+/* The standard deviation that is promised for sampling and levels together, over many columns. */
+static void
+test_spread(int shards, double expected, int n)
+{
+	static MlSummary s;
+	static MlSummary part;
+	double	   *x = malloc(n * sizeof(double));
+	double		squares = 0;
+	int			columns = 60;
+	int			level = ml_summary_level(expected);
+
+	for (int c = 0; c < columns; c++)
+	{
+		fill("uniform", x, n);
+		ml_summary_init(&s, c);
+		for (int k = 0; k < shards; k++)
+		{
+			int			from = (int) ((int64_t) n * k / shards);
+
+			ml_summary_init(&part, c);
+			ml_summaries_add(&part, 1, x + from, (int) ((int64_t) n * (k + 1) / shards) - from, 1, level);
+			ml_summary_merge(&s, &part);
+		}
+		for (int q = 1; q < 10; q++)
+		{
+			double		value = ml_summary_quantile(&s, q / 10.0);
+			double		below = 0;
+
+			for (int i = 0; i < n; i++)
+				below += x[i] <= value;
+			squares += (below / n - q / 10.0) * (below / n - q / 10.0);
+		}
+	}
+	/* 0.53 % at the median; the bound of 1.5 % is 2.8 times as much */
+	ml_test_ok(sqrt(squares / (9 * columns)) < 0.0053, "%d values, %.0f expected, %d shards: spread", n, expected, shards);
+	printf("# standard deviation of a rank %.3f %%\n", 100 * sqrt(squares / (9 * columns)));
+	free(x);
 }
 
 #define COLUMNS 21
@@ -224,7 +293,7 @@ test_columns(int ncols, int n)
 		}
 	for (int j = 0; j < ncols; j++)
 		ml_summary_init(&together[j], j);
-	ml_summaries_add(together, ncols, x, n, stride);
+	ml_summaries_add(together, ncols, x, n, stride, 0);
 	for (int j = 0; j < ncols; j++)
 	{
 		const MlSummary *s = &together[j];
@@ -236,7 +305,7 @@ test_columns(int ncols, int n)
 		long double m2 = 0;
 
 		ml_summary_init(&alone, j);
-		ml_summaries_add(&alone, 1, x + j, n, stride);
+		ml_summaries_add(&alone, 1, x + j, n, stride, 0);
 		same = same && ml_summary_valid(s) && s->n == alone.n && near(s->mean, alone.mean, 1e-13) &&
 			near(s->m2, alone.m2, 1e-12) && s->kmv_n == alone.kmv_n &&
 			memcmp(s->kmv, alone.kmv, s->kmv_n * sizeof(uint64_t)) == 0 &&
@@ -272,14 +341,23 @@ main(void)
 
 	test_small();
 	test_exact_until_full();
+	test_level();
+	test_spread(1, 0, 200000);
+	test_spread(3, 200000, 200000);
+	test_spread(3, 300000, 200000);
+	test_spread(1, 50000, 200000);
 	test_columns(3, 1);
 	test_columns(5, 1000);
 	test_columns(8, 70);
 	test_columns(COLUMNS, 20000);
 	for (int i = 0; i < 6; i++)
 	{
-		test_kind(kinds[i], 1);
-		test_kind(kinds[i], SHARDS);
+		test_kind(kinds[i], 1, 0);
+		test_kind(kinds[i], SHARDS, 0);
+		test_kind(kinds[i], 1, N);
+		test_kind(kinds[i], 3, N);
+		test_kind(kinds[i], SHARDS, 1.5 * N);
+		test_kind(kinds[i], 3, N / 10);
 	}
 	return ml_test_done();
 }

@@ -627,20 +627,19 @@ warn_separated(const Fit *fit, int worst)
 		ml_warn("the classes are separated: the maximum of the likelihood does not exist; %s", help);
 }
 
-/* The column with the largest entry of v, in units of the predictor; -1 without columns. */
+/* The column with the largest entry of v, in units of the predictor, the first of about equal ones; -1 without columns. */
 static int
 largest_column(const Fit *fit, const double *v)
 {
 	double		top = 0;
-	int			best = -1;
 
 	for (int i = 0; i < fit->l.q; i++)
-		if (i % fit->l.d > 0 && fabs(v[i]) * fit->descent.unit[i] > top)
-		{
-			top = fabs(v[i]) * fit->descent.unit[i];
-			best = i % fit->l.d - 1;
-		}
-	return best;
+		if (i % fit->l.d > 0)
+			top = fmax(top, fabs(v[i]) * fit->descent.unit[i]);
+	for (int i = 0; i < fit->l.q && top > 0; i++)
+		if (i % fit->l.d > 0 && fabs(v[i]) * fit->descent.unit[i] >= ML_SAME_STEP * top)
+			return i % fit->l.d - 1;
+	return -1;
 }
 
 /* Covariance of the estimates into the model; rows of diverging unknowns are left out. */

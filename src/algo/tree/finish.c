@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "growing.h"
+#include "num/threads.h"
 
 /* A finished tree with what its nodes point to. */
 typedef struct Finished
@@ -76,6 +77,35 @@ finish_node(const MlGrower *grower, int i, MlGrown *grown)
 	}
 }
 
+/* Scratch space of each thread that will ask for leaves, as kernels may. */
+static void
+prepare_leaves(MlGrower *grower)
+{
+	bool		larger = grower->tree->n > grower->leaf_room;
+
+	if (grower->leaves == NULL)
+	{
+		grower->leaves = ml_alloc(ml_threads, sizeof(MlLeaves));
+		for (int t = 0; t < ml_threads; t++)
+		{
+			MlLeaves   *leaves = grower->leaves + t;
+
+			leaves->node = ml_alloc(ML_BLOCK_ROWS, sizeof(int));
+			leaves->start = ml_alloc(ML_BLOCK_ROWS + 1, sizeof(int));
+			leaves->of = ml_alloc(ML_BLOCK_ROWS, sizeof(int));
+			leaves->spare = ml_alloc(ML_BLOCK_ROWS, sizeof(uint16_t));
+		}
+	}
+	if (larger)
+		grower->leaf_room = grower->tree->n + grower->tree->n / 2;
+	for (int t = 0; larger && t < ml_threads; t++)
+	{
+		if (grower->leaves[t].rows != NULL)
+			ml_free(grower->leaves[t].rows);
+		grower->leaves[t].rows = ml_alloc(grower->leaf_room, sizeof(int));
+	}
+}
+
 /* Copies the splits that were taken, level by level. */
 MlTree *
 ml_grower_finish(MlGrower *grower)
@@ -127,6 +157,7 @@ ml_grower_finish(MlGrower *grower)
 	}
 	ml_free(queue);
 	grower->tree = tree;
+	prepare_leaves(grower);
 	return tree;
 }
 
@@ -169,12 +200,12 @@ ml_tree_walk(const MlTree *tree, const MlMatrix *matrix, const MlBlock *block, i
 	return i;
 }
 
-/* Puts the rows of a segment in order of their leaves; adds these to leaf_node and leaf_start. */
+/* Puts the rows of a segment in order of their leaves; adds these to node and start. */
 static int
-sort_segment(MlGrower *grower, const MlBlock *block, const MlSegment *segment, int n)
+sort_segment(const MlGrower *grower, MlLeaves *leaves, const MlBlock *block, const MlSegment *segment, int n)
 {
 	uint16_t   *order = block->order + segment->start;
-	int		   *rows = grower->leaf_rows;
+	int		   *rows = leaves->rows;
 	int			first = n;
 	int			at = segment->start;
 
@@ -182,23 +213,23 @@ sort_segment(MlGrower *grower, const MlBlock *block, const MlSegment *segment, i
 	{
 		int			leaf = ml_tree_walk(grower->tree, grower->matrix, block, order[i]);
 
-		grower->leaf_of[i] = leaf;
-		grower->lane->spare[i] = order[i];
+		leaves->of[i] = leaf;
+		leaves->spare[i] = order[i];
 		if (rows[leaf]++ == 0)
-			grower->leaf_node[n++] = leaf;
+			leaves->node[n++] = leaf;
 	}
 	for (int k = first; k < n; k++)
 	{
-		int			count = rows[grower->leaf_node[k]];
+		int			count = rows[leaves->node[k]];
 
-		grower->leaf_start[k] = at;
-		rows[grower->leaf_node[k]] = at;
+		leaves->start[k] = at;
+		rows[leaves->node[k]] = at;
 		at += count;
 	}
 	for (int i = 0; i < segment->count; i++)
-		block->order[rows[grower->leaf_of[i]]++] = grower->lane->spare[i];
+		block->order[rows[leaves->of[i]]++] = leaves->spare[i];
 	for (int k = first; k < n; k++)
-		rows[grower->leaf_node[k]] = 0;
+		rows[leaves->node[k]] = 0;
 	return n;
 }
 
@@ -224,21 +255,9 @@ segment_in(const MlNode *node, int block)
 int
 ml_grower_leaves(MlGrower *grower, const MlBlock *block, const int **node, const int **start)
 {
+	MlLeaves   *leaves = grower->leaves + ml_thread_number();
 	int			n = 0;
 
-	if (grower->leaf_node == NULL)
-	{
-		grower->leaf_node = ml_alloc(ML_BLOCK_ROWS, sizeof(int));
-		grower->leaf_start = ml_alloc(ML_BLOCK_ROWS + 1, sizeof(int));
-		grower->leaf_of = ml_alloc(ML_BLOCK_ROWS, sizeof(int));
-	}
-	if (grower->tree->n > grower->leaf_room)
-	{
-		if (grower->leaf_rows != NULL)
-			ml_free(grower->leaf_rows);
-		grower->leaf_room = grower->tree->n + grower->tree->n / 2;
-		grower->leaf_rows = ml_alloc(grower->leaf_room, sizeof(int));
-	}
 	for (int k = 0; k < grower->nholders; k++)
 	{
 		const MlNode *holder = grower->nodes.node + grower->holder[k];
@@ -247,15 +266,15 @@ ml_grower_leaves(MlGrower *grower, const MlBlock *block, const int **node, const
 		if (segment == NULL)
 			continue;
 		if (holder->taken)
-			n = sort_segment(grower, block, segment, n);
+			n = sort_segment(grower, leaves, block, segment, n);
 		else
 		{
-			grower->leaf_node[n] = holder->number;
-			grower->leaf_start[n++] = segment->start;
+			leaves->node[n] = holder->number;
+			leaves->start[n++] = segment->start;
 		}
 	}
-	grower->leaf_start[n] = grower->in_tree[block->number];
-	*node = grower->leaf_node;
-	*start = grower->leaf_start;
+	leaves->start[n] = grower->in_tree[block->number];
+	*node = leaves->node;
+	*start = leaves->start;
 	return n;
 }

@@ -124,6 +124,7 @@ ml_grower_create(MlMatrix *matrix, const MlGrowth *growth)
 	grower->block = ml_alloc(matrix->nblocks, sizeof(MlBlock *));
 	plan_create(&grower->plan, matrix, growth);
 	plan_create(&grower->tried, matrix, growth);
+	grower->packable = grower->plan.packed;
 	for (int j = 0; j < in_tree; j++)
 		grower->plan.column[j] = j;
 	plan_set(&grower->plan, matrix, in_tree);
@@ -420,6 +421,7 @@ begin(MlGrower *grower, const MlGrowth *growth)
 	MlPlan	   *plan = &grower->plan;
 	int			n = ml_draw_count(growth->colsample_tree, matrix->p);
 
+	plan->packed = grower->tried.packed = grower->packable && growth->packed;
 	for (int t = 0; t < grower->nlanes; t++)
 		ml_search_set(&grower->lane[t].search, growth);
 	ml_draw_sample(&grower->lane->search, ml_grow_hash(growth->seed, 0x74726565u), matrix->p, n, plan->column);

@@ -42,7 +42,8 @@ typedef struct MlGrowth
 	double		g_unit;			/* gradient.g x g_unit is the real gradient */
 	double		h_unit;
 	int			few_rows;		/* nodes of at most so many rows are grown from a copy of them; 0: what is fastest */
-	bool		packed;			/* gradients are small enough (|g| < 2^16, h < 2^16) for sums in 32 bits over a block */
+	bool		packed;			/* gradients are small enough (|g| < 2^16, h < 2^16) for sums in 32 bits over a block;
+								 * a tree's own choice, if ml_grower_create had it */
 } MlGrowth;
 
 /* A grown tree, in the terms of its matrix.  Node 0 is the root; children lie next to each other. */
@@ -55,6 +56,7 @@ typedef struct MlGrown
 								 * cuts between two bins with rows in the node the one nearest to their middle */
 	bool		missing_left;	/* where missing values and categories unseen in the node go: where they gain most,
 								 * or with the greater weight when the node has none */
+	bool		others_left;	/* where categories beyond the set go; only of imported trees */
 	uint32_t   *set;			/* category: bit l says that level l goes left; else NULL */
 	int			depth;
 	double		gain;			/* of the split, in units of the criterion */
@@ -92,6 +94,7 @@ extern void ml_tree_free(MlTree *tree);
 /*
  * Leaves of a block after ml_grow: the row numbers order[start[i]] to
  * order[start[i + 1] - 1] are in leaf node[i]; returns how many leaves the block has.
+ * A kernel may call it, for one block at a time in each thread.
  */
 extern int	ml_grower_leaves(MlGrower *grower, const MlBlock *block, const int **node, const int **start);
 

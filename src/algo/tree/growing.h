@@ -273,6 +273,16 @@ typedef struct MlFew
 	int			used;
 } MlFew;
 
+/* What ml_grower_leaves returns, and its scratch space. */
+typedef struct MlLeaves
+{
+	int		   *node;
+	int		   *start;
+	int		   *of;				/* by row of a segment */
+	int		   *rows;			/* by node of the tree, zero between uses */
+	uint16_t   *spare;
+} MlLeaves;
+
 struct MlGrower
 {
 	MlMatrix   *matrix;
@@ -306,10 +316,8 @@ struct MlGrower
 	int		   *holder;			/* nodes whose segments hold the leaves, left to right */
 	int			nholders;
 	int			holder_room;
-	int		   *leaf_node;		/* what ml_grower_leaves returns */
-	int		   *leaf_start;
-	int		   *leaf_of;		/* by row of a segment */
-	int		   *leaf_rows;		/* by node of the tree, zero between uses */
+	bool		packable;		/* there is room for packed sums */
+	MlLeaves   *leaves;			/* of each thread */
 	int			leaf_room;
 	const MlTree *tree;
 };
