@@ -259,7 +259,7 @@ ml_training_split(MlTraining *t, int nparts, const double *shares)
 		{
 			qsort(keys[s], n[s], sizeof(double), compare_doubles);
 			cut_sorted(keys[s], n[s], nparts, shares, bound);
-			pfree(keys[s]);
+			ml_free(keys[s]);
 			continue;
 		}
 		for (int p = 0; p < nparts; p++)
@@ -580,7 +580,7 @@ run_passes(TileReader *r, MlDataset *from, MlFit *fit, double *carry, size_t nca
 		result.objective = get_float8_nan();
 		MemoryContextSwitchTo(pass_cxt);
 		step = algorithm->finish(problem, state, &result);
-		pfree(state);
+		ml_free(state);
 		MemoryContextSwitchTo(old);
 		if (step == ML_AGAIN && result.carry == problem->carry)
 			MemoryContextDelete(pass_cxt);	/* an algorithm may keep its carry in place */
