@@ -21,6 +21,7 @@ typedef struct MlBoostingParams
 	int			max_depth;
 	int			max_leaves;
 	int			max_bin;
+	int			one_hot_levels;
 	double		min_child_weight;
 	double		l1;
 	double		l2;
