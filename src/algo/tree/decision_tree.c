@@ -6,7 +6,7 @@
 #include "forest.h"
 
 static const MlParam tree_params[] = {
-	ML_FOREST_PARAMS,
+	ML_FOREST_PARAMS("1024"),
 	{NULL}
 };
 

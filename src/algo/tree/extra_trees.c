@@ -13,7 +13,7 @@ static const MlParam extra_params[] = {
 	offsetof(MlForestParams, bootstrap), "false", 0, 0, NULL},
 	{"subsample", "rows in a tree's sample, as a share of all", ML_PARAM_REAL,
 	offsetof(MlForestParams, subsample), "1", 0.001, 1, NULL},
-	ML_FOREST_PARAMS,
+	ML_FOREST_PARAMS("256"),
 	{NULL}
 };
 

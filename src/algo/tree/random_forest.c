@@ -14,7 +14,7 @@ static const MlParam forest_params[] = {
 	offsetof(MlForestParams, bootstrap), "true", 0, 0, NULL},
 	{"subsample", "rows in a tree's sample, as a share of all", ML_PARAM_REAL,
 	offsetof(MlForestParams, subsample), "1", 0.001, 1, NULL},
-	ML_FOREST_PARAMS,
+	ML_FOREST_PARAMS("256"),
 	{NULL}
 };
 

@@ -92,8 +92,8 @@ new_room(uint32_t room, uint32_t used, uint32_t more)
 	return (uint32_t) (need > doubled ? need : doubled);
 }
 
-static void
-reserve(MlTrees *trees, uint32_t nodes, uint32_t leaves, uint32_t words)
+void
+ml_trees_reserve(MlTrees *trees, uint32_t nodes, uint32_t leaves, uint32_t words)
 {
 	uint32_t	room;
 
@@ -263,7 +263,7 @@ ml_trees_add(MlTrees *trees, const MlTree *tree, int output, const double *value
 
 	if (depth > ML_TREE_MAX_DEPTH)
 		ml_fail_data("a tree is deeper than %d levels; set max_depth", ML_TREE_MAX_DEPTH);
-	reserve(trees, n, leaves, words);
+	ml_trees_reserve(trees, n, leaves, words);
 	for (int i = 0; i < n; i++)
 	{
 		const MlGrown *from = &tree->node[queue[i]];

@@ -96,6 +96,9 @@ extern MlTrees *ml_trees_create(const MlProblem *problem, int outputs, int width
 /* A model under construction that begins with the trees of a finished one. */
 extern MlTrees *ml_trees_copy(const MlTrees *from);
 
+/* Room for so much more at once: without copies, and when it cannot be had that is said before more trees are grown. */
+extern void ml_trees_reserve(MlTrees *trees, uint32_t nodes, uint32_t leaves, uint32_t words);
+
 /* value: of node i of the tree (only leaves are read), `width` numbers; scale multiplies them (learning rate). */
 extern void ml_trees_add(MlTrees *trees, const struct MlTree *tree, int output, const double *value, double scale);
 extern void ml_trees_truncate(MlTrees *trees, int ntrees);	/* keeps the first */
