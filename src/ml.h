@@ -226,6 +226,7 @@ typedef struct MlAlgorithm
 	void		(*explain) (const void *model, const double *x, int output, double *base, double *contrib);
 	bool		(*interval) (const void *model, const double *x, double level, double *low, double *high);
 	void		(*importance) (const void *model, double *share);	/* p numbers >= 0 */
+	bool		(*importance_by) (const void *model, const char *method, double *share);	/* "gain", "cover", "splits"; false: cannot */
 
 	const MlFormat *const *formats; /* of other libraries, ends with NULL; or NULL */
 } MlAlgorithm;

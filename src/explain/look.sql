@@ -75,3 +75,21 @@ CREATE FUNCTION ml_importance(model ml_model, OUT feature text, OUT importance f
 	LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 20;
 COMMENT ON FUNCTION ml_importance(ml_model) IS
 	'the share of each column in what the model predicts, largest first; they add up to 1, or are 0 where no column counts. Where the algorithm has no measure of its own, a column''s weight is the standard deviation of its contribution (see ml_explain) over the values of the training: for a number, the coefficient times its standard deviation.';
+
+CREATE FUNCTION ml_importance(model text, method text, source text DEFAULT NULL, "rows" integer DEFAULT 1000,
+							  repeats integer DEFAULT 5, seed bigint DEFAULT 0,
+							  OUT feature text, OUT importance float8, OUT sd float8)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'ml_sql_importance_by'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 20;
+COMMENT ON FUNCTION ml_importance(text, text, text, integer, integer, bigint) IS
+	'the importance of each column, largest first, by a method: gain, cover or splits (of trees: the share of all that the splits of the column gained, of the rows that came to them, of their number; they add up to 1); permutation (how much worse the main metric of the model, rmse, auc with two classes or log_loss with more, gets when the values of the column are dealt out anew among the rows of the source: mean and standard deviation over the repeats); shap (the mean of the absolute contribution of the column, see ml_explain, over the rows of the source, summed over more than two classes). A source with more rows is sampled by the seed, with a NOTICE. Needs the privilege view. Errors: 0A000 a method that the algorithm does not have, 22023 an unknown one, 42703 column missing.';
+
+CREATE FUNCTION ml_importance(model ml_model, method text, source text DEFAULT NULL, "rows" integer DEFAULT 1000,
+							  repeats integer DEFAULT 5, seed bigint DEFAULT 0,
+							  OUT feature text, OUT importance float8, OUT sd float8)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'ml_sql_importance_by'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 20;
+COMMENT ON FUNCTION ml_importance(ml_model, text, text, integer, integer, bigint) IS
+	'the importance of each column, largest first, by a method: gain, cover or splits (of trees: the share of all that the splits of the column gained, of the rows that came to them, of their number; they add up to 1); permutation (how much worse the main metric of the model, rmse, auc with two classes or log_loss with more, gets when the values of the column are dealt out anew among the rows of the source: mean and standard deviation over the repeats); shap (the mean of the absolute contribution of the column, see ml_explain, over the rows of the source, summed over more than two classes). A source with more rows is sampled by the seed, with a NOTICE. Errors: 0A000 a method that the algorithm does not have, 22023 an unknown one, 42703 column missing.';

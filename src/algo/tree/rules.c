@@ -11,14 +11,19 @@
 
 /* ---- importance ---- */
 
-void
-ml_trees_importance_of(const MlTrees *trees, MlTreeImportance kind, double *share)
+bool
+ml_trees_importance_by(const void *model, const char *method, double *share)
 {
+	const MlTrees *trees = model;
+	bool		gain = strcmp(method, "gain") == 0;
+	bool		cover = strcmp(method, "cover") == 0;
 	double		greatest = 0;
 
+	if (!gain && !cover && strcmp(method, "splits") != 0)
+		return false;
 	memset(share, 0, sizeof(double) * trees->p);
 	/* Gains near the end of the range of doubles must not add up to infinity. */
-	for (uint32_t i = 0; i < trees->nnodes && kind == ML_IMPORTANCE_GAIN; i++)
+	for (uint32_t i = 0; i < trees->nnodes && gain; i++)
 		greatest = fmax(greatest, trees->gain[i]);
 	for (uint32_t i = 0; i < trees->nnodes; i++)
 	{
@@ -27,19 +32,20 @@ ml_trees_importance_of(const MlTrees *trees, MlTreeImportance kind, double *shar
 
 		if ((node->feature & ML_NODE_LEAF) != 0)
 			continue;
-		if (kind == ML_IMPORTANCE_SPLITS)
-			*of += 1;
-		else if (kind == ML_IMPORTANCE_COVER)
+		if (cover)
 			*of += trees->cover[i];
+		else if (!gain)
+			*of += 1;
 		else if (greatest > 0)
 			*of += fmax(trees->gain[i], 0) / greatest;
 	}
+	return true;
 }
 
 void
 ml_trees_importance(const void *model, double *share)
 {
-	ml_trees_importance_of(model, ML_IMPORTANCE_GAIN, share);
+	(void) ml_trees_importance_by(model, "gain", share);
 }
 
 /* ---- description ---- */
