@@ -131,6 +131,7 @@ enlarge(Reader *r)
 	Size		width = sizeof(double) * slot_width(r);
 
 	ml_budget_check(mul_size(room, width + sizeof(Kept)), "the rows to explain");
+	/* What is there stays in its context; the first time is before any row is read. */
 	r->kept = r->kept ? repalloc_huge(r->kept, room * sizeof(Kept)) : palloc_extended(room * sizeof(Kept), MCXT_ALLOC_HUGE);
 	r->values = r->values ? repalloc_huge(r->values, room * width) : palloc_extended(room * width, MCXT_ALLOC_HUGE);
 	r->room = room;
@@ -194,13 +195,7 @@ read_row(void *arg, const MlRow *row)
 		ml_convert(&r->converters[i], row->values[i], row->isnull[i], r->row + schema->columns[i].first_cell);
 	r->read++;
 	if (r->n == r->room && r->n < r->most)
-	{
-		/* Not in the context of this row. */
-		MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(r->row));
-
 		enlarge(r);
-		MemoryContextSwitchTo(old);
-	}
 	keep(r, ml_split_uniform(row->position, (uint64) r->seed));
 }
 
@@ -287,6 +282,7 @@ ml_rows_read(const MlModel *model, const char *text, bool target, int most, int6
 		open_target(&r, source, columns[schema->ncolumns]);
 	}
 	r.row = palloc0(sizeof(double) * slot_width(&r));
+	enlarge(&r);
 	ml_stream(source, columns, schema->ncolumns + target, read_row, &r);
 	if (r.skipped > 0)
 		ereport(NOTICE,
