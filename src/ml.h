@@ -306,4 +306,9 @@ extern void ml_write_bytes(MlWriter *writer, const void *bytes, size_t size);
 extern void ml_row_text(MlRows *rows, const char *item, const char *value);
 extern void ml_row_number(MlRows *rows, const char *item, double value);
 
+/* What people call an encoded column, a level of a category (ML_NATIVE) and a class. */
+extern const char *ml_row_column(const MlRows *rows, int column);
+extern const char *ml_row_level(const MlRows *rows, int column, int level);
+extern const char *ml_row_class(const MlRows *rows, int k);
+
 #endif

@@ -201,7 +201,7 @@ choose_classes(Dependence *d, const MlModel *model, const char *class)
 	if (model->classes == 0 && class != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the model has no classes")));
+				 errmsg("model predicts a number and has no classes")));
 	if (model->classes == 0)
 		return;
 	d->first = model->classes == 2 ? 1 : 0;
@@ -214,7 +214,7 @@ choose_classes(Dependence *d, const MlModel *model, const char *class)
 			return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("the model does not know class \"%s\"", class)));
+			 errmsg("model has no class \"%s\"", class)));
 }
 
 static const MlColumn *
