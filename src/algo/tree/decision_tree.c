@@ -37,4 +37,5 @@ const MlAlgorithm ml_algo_decision_tree = {
 	.describe = ml_forest_describe,
 	.explain = ml_trees_explain,
 	.importance = ml_trees_importance,
+	.importance_by = ml_trees_importance_by,
 };

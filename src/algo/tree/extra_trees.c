@@ -42,4 +42,5 @@ const MlAlgorithm ml_algo_extra_trees = {
 	.describe = ml_forest_describe,
 	.explain = ml_trees_explain,
 	.importance = ml_trees_importance,
+	.importance_by = ml_trees_importance_by,
 };

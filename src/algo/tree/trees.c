@@ -33,6 +33,7 @@
 #include "grow.h"
 
 #define MAX_OUTPUTS 1000000
+#define MAX_LEVELS ((1 << 24) + 1)
 #define NODES_PER_CHECK 0xffff	/* between two looks at interrupts */
 
 /* ---- construction ---- */
@@ -435,7 +436,7 @@ load_head(MlTrees *trees, MlReader *reader)
 	trees->rounds = ml_read_u32(reader, INT32_MAX);
 	trees->levels = ml_read_room(reader, trees->p, sizeof(int));
 	for (int j = 0; j < trees->p; j++)
-		trees->levels[j] = ml_read_u32(reader, INT32_MAX);
+		trees->levels[j] = ml_read_u32(reader, MAX_LEVELS);
 }
 
 /* Sizes, checked against the bytes before anything is allocated, then roots and outputs. */

@@ -112,8 +112,7 @@ extern void ml_trees_describe(const void *model, MlRows *rows);
 extern void ml_trees_importance(const void *model, double *share);	/* gain */
 extern void ml_trees_explain(const void *model, const double *x, int output, double *base, double *contrib);
 
-/* Kinds of importance: "gain", "cover", "splits"; share[p] >= 0. */
-typedef enum MlTreeImportance { ML_IMPORTANCE_GAIN, ML_IMPORTANCE_COVER, ML_IMPORTANCE_SPLITS } MlTreeImportance;
-extern void ml_trees_importance_of(const MlTrees *trees, MlTreeImportance kind, double *share);
+/* Total "gain" or "cover" of the splits of a column, or how many "splits"; false for another method. */
+extern bool ml_trees_importance_by(const void *model, const char *method, double *share);
 
 #endif
