@@ -62,6 +62,7 @@ typedef struct MlOwnerWork
 } MlOwnerWork;
 
 extern void ml_owner_begin(MlOwnerWork *work);
+extern void ml_owner_begin_as(MlOwnerWork *work, Oid owner);
 extern uint64 ml_owner_run(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls);
 extern int64 ml_owner_int(int column);	/* int4 or int8 of the first row that came back; 0 for NULL */
 extern void ml_owner_end(MlOwnerWork *work);
