@@ -8,11 +8,9 @@
 #include "core/compat.h"
 
 /*
- * Writes one row in the current transaction, as the current user, so not inside
+ * Writes one row in the current transaction, for the current user, so not inside
  * ml_owner_begin ... ml_owner_end.  version 0: of the whole model; detail: a JSON
- * object, or NULL.  Action is one of: train promote rollback archive drop rename
- * comment alias grant revoke export import retrain forget update schedule unschedule
- * log_on log_off stale, or another that the CHECK of the table is given.
+ * object, or NULL.  Actions are those of the table's CHECK (audit.sql).
  * On a standby, where nothing can be written, the server's log gets the row.
  */
 extern void ml_audit(const char *action, int64 model_id, const char *name, int version, const char *detail);

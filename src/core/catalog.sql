@@ -93,6 +93,11 @@ CREATE TABLE ml.privilege (
 COMMENT ON TABLE ml.privilege IS 'grants on models; manage includes view, view includes predict';
 COMMENT ON COLUMN ml.privilege.grantee IS 'a role, or 0 (shown as -) for PUBLIC';
 
+-- To find what stands in the way of dropping a role.
+CREATE INDEX model_owner ON ml.model (owner);
+CREATE INDEX model_promoter ON ml.model (promoter) WHERE promoter IS NOT NULL;
+CREATE INDEX privilege_grantee ON ml.privilege (grantee);
+
 ALTER SEQUENCE ml.model_id_seq OWNED BY ml.model.model_id;
 ALTER SEQUENCE ml.version_id_seq OWNED BY ml.version.version_id;
 
@@ -163,6 +168,17 @@ CREATE VIEW ml.privileges WITH (security_barrier) AS
 	WHERE @extschema@.ml_has_privilege(m.model_id, 'view');
 COMMENT ON VIEW ml.privileges IS 'grants on the models that the current user may view; owners and superusers need none';
 
+CREATE VIEW ml.roles WITH (security_barrier) AS
+	SELECT CASE WHEN r.role::oid = 0::oid THEN 'public' ELSE pg_catalog.pg_get_userbyid(r.role)::text END AS role,
+		r.has, m.name AS model
+	FROM ml.model m,
+		LATERAL (SELECT m.owner AS role, 'owner' AS has
+			UNION ALL SELECT m.promoter, 'promotion' WHERE m.promoter IS NOT NULL
+			UNION ALL SELECT p.grantee, p.privilege FROM ml.privilege p WHERE p.model_id = m.model_id) r
+	WHERE @extschema@.ml_has_privilege(m.model_id, 'view');
+COMMENT ON VIEW ml.roles IS
+	'what roles have of the models that the current user may view: why a role cannot be dropped; see ml_reassign';
+
 ALTER SCHEMA ml OWNER TO @extowner@;
 ALTER TABLE ml.model OWNER TO @extowner@;
 ALTER TABLE ml.version OWNER TO @extowner@;
@@ -171,13 +187,14 @@ ALTER TABLE ml.alias OWNER TO @extowner@;
 ALTER VIEW ml.models OWNER TO @extowner@;
 ALTER VIEW ml.versions OWNER TO @extowner@;
 ALTER VIEW ml.privileges OWNER TO @extowner@;
+ALTER VIEW ml.roles OWNER TO @extowner@;
 
 -- Nobody is granted a table; whoever is granted one later sees, through these
 -- policies, the models that he may view and changes nothing.
 REVOKE ALL ON ml.model, ml.version, ml.privilege, ml.alias FROM PUBLIC;
 REVOKE ALL ON SEQUENCE ml.model_id_seq, ml.version_id_seq FROM PUBLIC;
 GRANT USAGE ON SCHEMA ml TO PUBLIC;
-GRANT SELECT ON ml.models, ml.versions, ml.privileges TO PUBLIC;
+GRANT SELECT ON ml.models, ml.versions, ml.privileges, ml.roles TO PUBLIC;
 
 ALTER TABLE ml.model ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ml.version ENABLE ROW LEVEL SECURITY;

@@ -29,12 +29,8 @@
 void
 ml_owner_begin(MlOwnerWork *work)
 {
-	ml_owner_begin_as(work, ml_catalog_owner());
-}
+	Oid			owner = ml_catalog_owner();
 
-void
-ml_owner_begin_as(MlOwnerWork *work, Oid owner)
-{
 	GetUserIdAndSecContext(&work->role, &work->context);
 	SetUserIdAndSecContext(owner, work->context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_RESTRICTED_OPERATION);
