@@ -28,6 +28,7 @@ typedef struct MlSource
 	int			ncolumns;
 	MlSourceColumn *columns;
 	double		rows_estimate;	/* the planner's */
+	bool		row_security;	/* policies decide which rows there are, now and for this role */
 } MlSource;
 
 /* Analyses the text once; 42P01, 42601, 0A000 as the server words them. */

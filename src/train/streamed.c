@@ -358,6 +358,7 @@ ml_stream_scan(MlTraining *t, MlStreamed *s, int folds, double holdout)
 	t->rows_no_target = s->state->rows_no_target;
 	t->rows_used = used;
 	t->summaries = ml_state_summary(s->state, 0);
+	t->fingerprint = *ml_state_fingerprint(s->state);
 	for (int i = 0; i < t->schema->ncolumns; i++)
 		ml_warn_row_number(t, &t->schema->columns[i], ml_state_summary(s->state, i));
 	return true;

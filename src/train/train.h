@@ -7,6 +7,7 @@
 
 #include "core/dataset.h"
 #include "core/encode.h"
+#include "core/fingerprint.h"
 #include "core/host.h"
 #include "core/model.h"
 #include "core/params.h"
@@ -94,6 +95,9 @@ typedef struct MlTraining
 	char	  **labels;
 	double	   *class_rows;		/* rows per class */
 	double	   *class_weight;	/* or NULL; of the rows that the last fit learned from */
+
+	bool		fingerprinted;	/* wanted: `fingerprint` */
+	MlFingerprint fingerprint;	/* of the rows that are used */
 
 	bool		keep_measured;	/* what is fitted on a part of the rows is the model to be stored */
 	int			repeat;			/* reshuffles u for repeated splits; 0: as collected */
@@ -199,6 +203,10 @@ extern void ml_fit_free(MlFit *fit);	/* the model; prior and carry stay */
 extern double ml_row_losses(MlTraining *t, const MlMask *train, const MlMask *test, const void *params,
 							double *loss, int room, int *n);
 extern const void *ml_choose_params(MlTraining *t, const MlMask *mask);	/* "cv" replaced by numbers */
+
+/* lineage.c: of collected rows; and of the whole training, as JSON */
+extern void ml_training_fingerprint(MlTraining *t, MlFingerprint *sum);
+extern char *ml_training_lineage(const MlTraining *t, const MlRequest *given, const char *notes, int64 holdout_rows);
 
 /* constraints.c: parameters of types signs and sets */
 extern void ml_constraints_check(const MlTraining *t);	/* their columns are features */

@@ -223,6 +223,8 @@ train_collected(MlTraining *t, Outcome *o)
 	MlFit	   *measured = NULL;
 
 	ml_training_collect(t);
+	if (t->fingerprinted)
+		ml_training_fingerprint(t, &t->fingerprint);
 	shares[0] = t->task == ML_ANOMALY ? 0 : t->request.holdout;
 	shares[1] = 1 - shares[0];
 	if (shares[0] > 0 && t->rows_used < MIN_HOLDOUT_TRAINING)
@@ -456,6 +458,7 @@ ML_FUNCTION(ml_sql_train)
 	desc = BlessTupleDesc(desc);
 	read_request(fcinfo, 1, &request);
 	t = ml_training_begin("train", &request);
+	t->fingerprinted = true;
 	run(t, &o);
 	ml_progress_phase(ML_PHASE_STORE);
 	model = build_model(t, &o);
@@ -470,6 +473,8 @@ ML_FUNCTION(ml_sql_train)
 	row.baseline = metric ? metric->baseline : get_float8_nan();
 	row.warnings = t->warnings.messages;
 	row.notes = ml_arg_text(fcinfo, 13);
+	row.fingerprint = &t->fingerprint;
+	row.lineage = ml_training_lineage(t, &request, row.notes, o.holdout_rows);
 	row.elapsed = (GetCurrentTimestamp() - start) / 1e6;
 	version = ml_catalog_store(name, ml_model_pack(model), model, &row);
 
