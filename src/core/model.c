@@ -326,7 +326,7 @@ parse_model(MlReader *reader, bool whole)
 	model->params = load_jsonb(reader);
 	model->info = load_jsonb(reader);
 	if (model->params == NULL || model->info == NULL ||
-		(model->task == ML_ANOMALY) != (model->target == NULL) ||
+		(model->task == ML_ANOMALY && model->target != NULL) ||
 		(model->target == NULL) != (model->target_type == NULL))
 		ml_corrupt("The target, the parameters or the history are missing.");
 	model->encoder = ml_encoder_load(reader);

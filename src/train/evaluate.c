@@ -79,10 +79,11 @@ score_row(void *arg, const MlRow *row)
 		ml_encode_error(model->encoder, s->cells);
 	model->algorithm->predict(model->fit, s->x, s->out);
 	ml_metrics_add(s->metrics, y, s->out, 1);
-	ml_metrics_add(s->baseline, y, s->dummy, 1);
+	if (s->dummy)
+		ml_metrics_add(s->baseline, y, s->dummy, 1);
 }
 
-/* The dummy's prediction: mean, share of class 1, or all shares. */
+/* The dummy's prediction: mean, share of class 1, or all shares; NULL when the model does not know it. */
 static double *
 model_prior(const MlModel *model)
 {
@@ -92,7 +93,7 @@ model_prior(const MlModel *model)
 
 	/* A value from outside may have anything there. */
 	if (array == NULL || array->type != jbvBinary || !JsonContainerIsArray(array->val.binary.data))
-		return prior;
+		return NULL;
 	for (int k = 0; k < n; k++)
 	{
 		JsonbValue *value = getIthJsonbValueFromContainer(array->val.binary.data, k);
@@ -148,6 +149,11 @@ evaluate(MlResultRows *rows, const MlModel *model, const char *text)
 	MlMetricValue *b;
 	int			n;
 
+	if (model->target == NULL && model->task != ML_ANOMALY)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the model does not know the name of its target"),
+				 errhint("Import it again with target => '...'.")));
 	if (model->target == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -184,7 +190,7 @@ evaluate(MlResultRows *rows, const MlModel *model, const char *text)
 		nulls[1] = isnan(a[i].value);
 		nulls[2] = isnan(a[i].ci_low);
 		nulls[3] = isnan(a[i].ci_high);
-		nulls[4] = isnan(b[i].value);
+		nulls[4] = s.dummy == NULL || isnan(b[i].value);
 		ml_result_add(rows, values, nulls);
 	}
 	ml_metrics_free(s.metrics);

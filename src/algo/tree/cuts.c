@@ -243,22 +243,28 @@ sample_room(const MlCutFinder *f, Column *c, size_t room)
 static void
 sample_thin(Column *c)
 {
+	uint64_t   *key = c->key;
+	uint32_t   *hash = c->hash;
+	float	   *weight = c->weight;
+
 	while (c->n == c->room)
 	{
+		uint64_t	limit = c->limit - c->limit / 4 - (c->limit < 4 && c->limit > 0);
+		size_t		n = c->n;
 		size_t		kept = 0;
 
-		c->limit -= c->limit / 4 + (c->limit < 4 && c->limit > 0);
-		for (size_t i = 0; i < c->n; i++)	/* without a branch that would be guessed wrong */
+		for (size_t i = 0; i < n; i++)	/* without a branch that would be guessed wrong */
 		{
-			bool		keep = c->hash[i] < c->limit;
+			bool		keep = hash[i] < limit;
 
-			c->key[kept] = c->key[i];
-			c->hash[kept] = c->hash[i];
-			if (c->weight)
-				c->weight[kept] = c->weight[i];
+			key[kept] = key[i];
+			hash[kept] = hash[i];
+			if (weight)
+				weight[kept] = weight[i];
 			kept += keep;
 		}
 		c->n = kept;
+		c->limit = limit;
 	}
 }
 
@@ -271,14 +277,10 @@ sample_add(Column *c, const MlTile *tile, int j, int stride, const int *rows, in
 		int			i = rows[k];
 		double		value = tile->x[(size_t) i * stride + j] + 0.0;
 
+		if (c->n == c->room && hash[i] < c->limit && value == value)
+			sample_thin(c);
 		if (hash[i] >= c->limit || value != value)
 			continue;
-		if (c->n == c->room)
-		{
-			sample_thin(c);
-			if (hash[i] >= c->limit)
-				continue;
-		}
 		c->key[c->n] = to_ordered(value);
 		c->hash[c->n] = hash[i];
 		if (c->weight)
@@ -545,36 +547,43 @@ heavy_weight(const uint64_t *weight, size_t n, int max_bin, uint64_t *rest, int 
 	}
 }
 
-/* Cuts n ascending distinct values, more than max_bin, with weights. */
+/*
+ * Cuts n ascending distinct values, more than max_bin, with weights.  A bin of others
+ * ends where their weight up to there is nearest to `end`, so that errors do not add up, or
+ * before a heavy value when it is half full: it would only blur that one's bin.
+ */
 static void
 cut_quantiles(MlBins *bins, const uint64_t *key, const uint64_t *weight, size_t n, int max_bin)
 {
-	uint64_t	rest;
-	int			rest_bins;
-	double		limit = heavy_weight(weight, n, max_bin, &rest, &rest_bins);
-	double		part = (double) rest / rest_bins;
-	uint64_t	sum = 0;
+	uint64_t	total;
+	int			left;			/* bins for values that are not heavy */
+	double		limit = heavy_weight(weight, n, max_bin, &total, &left);
+	double		part = (double) total / left;
+	double		end = part;
+	double		start = 0;		/* of the bin, in the weight of the others */
+	uint64_t	used = 0;
 
 	bins->cut = ml_alloc(max_bin - 1, sizeof(double));
 	bins->n = 1;
 	for (size_t i = 0; i + 1 < n && bins->n < max_bin; i++)
 	{
 		bool		heavy = weight[i] >= limit;
+		bool		heavy_next = weight[i + 1] >= limit;
+		bool		full;
 
-		sum += weight[i];
-		if (!heavy)
-			rest -= weight[i];
-
-		/* what stands before a heavy value would spoil its bin; the last of the rest have to remain */
-		if (heavy || sum >= part || (weight[i + 1] >= limit && sum >= part / 2 && rest_bins > 1))
+		used += heavy ? 0 : weight[i];
+		full = !heavy && used + (heavy_next ? 0 : weight[i + 1] / 2.0) >= end;
+		if (!heavy && !full && !(heavy_next && used - start >= part / 2 && left > 1))
+			continue;
+		bins->cut[bins->n++ - 1] = ml_cut_between(from_ordered(key[i]), from_ordered(key[i + 1]));
+		start = used;
+		left -= !heavy;
+		if (full)
+			end += part;
+		else
 		{
-			bins->cut[bins->n++ - 1] = ml_cut_between(from_ordered(key[i]), from_ordered(key[i + 1]));
-			sum = 0;
-			if (!heavy)
-			{
-				rest_bins--;
-				part = rest_bins > 0 ? (double) rest / rest_bins : INFINITY;
-			}
+			part = left > 0 ? (double) (total - used) / left : INFINITY;
+			end = used + part;
 		}
 	}
 }

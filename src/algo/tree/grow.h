@@ -24,7 +24,8 @@ typedef struct MlGrowth
 	bool		best_first;		/* the leaf with the greatest gain next; otherwise level by level */
 	double		l1;
 	double		l2;
-	double		gamma;			/* least gain of a split */
+	double		gamma;			/* a split must gain more; GINI, ENTROPY: as much, while a node has two classes.
+								 * Below zero: splits without gain are made too */
 	double		min_child_weight;	/* least sum of h in a child */
 	double		min_child_rows;	/* least rows in a child */
 	double		min_split_rows; /* least rows in a node to be split */
@@ -40,6 +41,7 @@ typedef struct MlGrowth
 	uint64_t	seed;			/* of this tree */
 	double		g_unit;			/* gradient.g x g_unit is the real gradient */
 	double		h_unit;
+	int			few_rows;		/* nodes of at most so many rows are grown from a copy of them; 0: what is fastest */
 	bool		packed;			/* gradients are small enough (|g| < 2^16, h < 2^16) for sums in 32 bits over a block */
 } MlGrowth;
 
@@ -59,6 +61,8 @@ typedef struct MlGrown
 	double		g;				/* GRADIENT: sums, in real units */
 	double		h;				/* the weight, for the others */
 	double		value;			/* GRADIENT: what the node would predict as a leaf, not yet times a learning rate */
+	double		low;			/* limits of value by monotone columns, for whoever computes it anew */
+	double		high;
 	double	   *counts;			/* GINI, ENTROPY: classes, in units of weight (h_unit applied) */
 } MlGrown;
 
@@ -87,6 +91,7 @@ extern void ml_tree_free(MlTree *tree);
 /*
  * Leaves of a block after ml_grow: the row numbers order[start[i]] to
  * order[start[i + 1] - 1] are in leaf node[i]; returns how many leaves the block has.
+ * A kernel may call it, for one block at a time in each thread.
  */
 extern int	ml_grower_leaves(MlGrower *grower, const MlBlock *block, const int **node, const int **start);
 

@@ -5,8 +5,8 @@
  * bins, targets, weights and keys into the block at hand.
  *
  * The bin of a number is the count of cuts that are not above it: a binary search for
- * eight rows at a time, which takes the same time for any distribution (255 cuts: 5 ns a
- * value with AVX2, 8 ns without).
+ * eight rows at a time, which takes the same time for any distribution (255
+ * cuts: 5 ns a value).
  *
  * A block is one piece of memory: first the arrays that stay as they are, then order,
  * gradient and score, so that one write keeps what changed.  When spilled, the first
@@ -23,15 +23,6 @@
 
 #include "cuts.h"
 #include "num/exact.h"
-
-#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__has_attribute)
-#if __has_attribute(target_clones)
-#define VECTOR_KERNEL __attribute__((target_clones("avx512f", "avx2", "default")))
-#endif
-#endif
-#ifndef VECTOR_KERNEL
-#define VECTOR_KERNEL
-#endif
 
 #define ALIGNMENT 64			/* of arrays: a cache line */
 #define LANES 8					/* values searched for side by side */
@@ -411,7 +402,7 @@ find_cuts(Builder *b)
  * Counts the cuts that are not above each x[n]: 2^steps - 1 of them, ascending.  Eight
  * searches go side by side, without a branch on the data; n is a multiple of 8.
  */
-VECTOR_KERNEL static void
+static void
 count_cuts(const double *cut, int steps, const double *x, int n, int64_t *count)
 {
 	for (int i = 0; i < n; i += LANES)

@@ -1,93 +1,192 @@
 /*
- * predict.c - the walk of rows through the trees, and what their sum means.
+ * predict.c - the walk of a row through the trees, and what their sum means.
  *
  * A walk has no branch that depends on data: a node says where its children
  * are, a comparison says which of the two, and a leaf leads to itself, so that
- * all walks of a group have the length of the longest.  A single walk would wait for
- * memory at each step; several at a time (LANES) wait together: the trees of
- * a group for one row, or the rows of a group for one tree.  Either way the
- * values are added tree by tree, so that both give the same bits.
+ * all walks of a group have the length of the longest.  A single walk would
+ * wait for memory at each step; those of LANES trees wait together.
  *
- * No allocation, no errors: this is the contract's predict.
+ * Where there are categories of few levels, a copy of the row has the level as a
+ * word with one bit set, which is compared with the word in the node.
+ *
+ * No allocation, no errors: this is the contract's predict.  (Blocks of rows
+ * through one tree after the other were tried: they save a tenth, a fifth with
+ * deep trees, not enough for a second entry point.)
  */
 #include <math.h>
 #include <string.h>
 
 #include "walk.h"
 
+#if defined(__GNUC__)
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#else
+#define ALWAYS_INLINE static inline
+#endif
+
 #define LANES 8					/* walks at a time: their positions are kept in registers */
 #define BLIND_STEPS 8			/* of a walk before it is asked whether all have arrived */
-#define BLOCK_ROWS 64			/* of 20 columns: 10 kB, beside a tree in the L1 cache */
+#define WORD_COLUMNS 1024		/* of a row whose copy may be on the stack */
+
+/* What nodes may ask for, known when a walk is compiled. */
+typedef enum Kind
+{
+	NUMBERS,					/* none missing */
+	MISSING,					/* numbers, NaN where missing */
+	WORDS,						/* and categories of few levels; the row has words for them */
+	WORDS_AND_SETS,				/* and of many levels */
+	ANY							/* the row is as it came */
+} Kind;
+
+/* The node after node i, which is i for a leaf. */
+ALWAYS_INLINE uint32_t
+step(const MlTrees *trees, uint32_t i, const double *row, Kind kind)
+{
+	const MlTreeNode *node = &trees->node[i];
+	uint32_t	feature = node->feature;
+	double		x = row[feature & ML_NODE_FEATURE];
+	uint32_t	right = x >= node->threshold;
+
+	if (kind == ANY)
+		return (feature & ML_NODE_LEAF) != 0 ? i : ml_tree_child(trees, i, row);
+	if (kind >= MISSING)
+		right |= (x != x) & (feature / ML_NODE_MISSING_RIGHT);
+	if (kind >= WORDS)
+	{
+		uint64_t	level;
+		uint64_t	word;
+
+		memcpy(&level, &row[feature & ML_NODE_FEATURE], sizeof(level));
+		memcpy(&word, &node->threshold, sizeof(word));
+		/* What a compiler would make a branch of, as likely to be wrong as not. */
+		right ^= (right ^ ((level & word) != 0)) & (feature / ML_NODE_CATEGORY);
+	}
+	if (kind == WORDS_AND_SETS && (feature & ML_NODE_LARGE) != 0)
+		right = ml_category_right(trees, i, x);
+	return node->left + right;
+}
 
 /*
- * LANES walks of `depth` steps: from node at[k] with row rows[k].  Beyond a few
- * steps most paths of a deep tree have ended, so then it is worth asking.
+ * LANES walks of `depth` steps from nodes at[].  Beyond a few steps most paths of
+ * a deep tree have ended, so then it is worth asking.
  */
-ML_ALWAYS_INLINE void
-walk(const MlTrees *trees, uint32_t *at, const double *const *rows, int depth, MlQuestions questions)
+ALWAYS_INLINE void
+walk(const MlTrees *trees, uint32_t *at, const double *x, int depth, Kind kind)
 {
 	uint32_t	i[LANES];
+	uint32_t	moved = 1;
+	int			blind = depth < BLIND_STEPS ? depth : BLIND_STEPS;
 
 	for (int k = 0; k < LANES; k++)
 		i[k] = at[k];
-	for (int d = 0; d < depth; d++)
+	for (int d = 0; d < blind; d++)
+#pragma GCC unroll 8
+		for (int k = 0; k < LANES; k++)
+			i[k] = step(trees, i[k], x, kind);
+	for (int d = blind; d < depth && moved != 0; d++)
 	{
-		uint32_t	moved = 0;
-
+		moved = 0;
+#pragma GCC unroll 8
 		for (int k = 0; k < LANES; k++)
 		{
-			uint32_t	next = ml_tree_step(trees, i[k], rows[k], questions);
+			uint32_t	next = step(trees, i[k], x, kind);
 
 			moved |= next ^ i[k];
 			i[k] = next;
 		}
-		if (d >= BLIND_STEPS && moved == 0)
-			break;
 	}
 	for (int k = 0; k < LANES; k++)
 		at[k] = i[k];
 }
 
-static void
-walk_any(const MlTrees *trees, uint32_t *at, const double *const *rows, int depth, MlQuestions questions)
+/* Adds the leaves of trees t to t + n - 1; a single sum stays in a register. */
+static inline void
+add_leaves(const MlTrees *trees, int t, int n, const uint32_t *at, double *out)
 {
-	if (questions == ML_PLAIN)
-		walk(trees, at, rows, depth, ML_PLAIN);
-	else if (questions == ML_MISSING)
-		walk(trees, at, rows, depth, ML_MISSING);
-	else
-		walk(trees, at, rows, depth, ML_CATEGORIES);
+	if (trees->outputs == 1)
+	{
+		double		sum = *out;
+
+		for (int k = 0; k < n; k++)
+			sum += trees->value[trees->leaf[at[k]]];
+		*out = sum;
+		return;
+	}
+	for (int k = 0; k < n; k++)
+	{
+		const double *value = trees->value + (size_t) trees->leaf[at[k]] * trees->width;
+
+		if (trees->width == 1)
+			out[trees->output[t + k]] += *value;
+		else
+			for (int j = 0; j < trees->width; j++)
+				out[j] += value[j];
+	}
 }
 
-/* What a walk must be ready for, given a row. */
-static MlQuestions
-questions_of(const MlTrees *trees, const double *x)
+ALWAYS_INLINE void
+add_trees(const MlTrees *trees, const double *x, double *out, Kind kind)
+{
+	int			n = LANES;
+
+	for (int t = 0; t < trees->ntrees; t += n)
+	{
+		uint32_t	at[LANES] = {0};	/* lanes without a tree walk through the first */
+		int			depth = 0;
+
+		if (trees->ntrees - t < LANES)
+			n = trees->ntrees - t;
+		for (int k = 0; k < n; k++)
+		{
+			at[k] = trees->root[t + k];
+			depth = trees->depth[t + k] > depth ? trees->depth[t + k] : depth;
+		}
+		walk(trees, at, x, depth, kind);
+		add_leaves(trees, t, n, at, out);
+	}
+}
+
+/* Whether a number of the row is missing (or infinite): 0 times any other one is 0. */
+static bool
+has_missing(const MlTrees *trees, const double *x)
 {
 	double		sum[4] = {0, 0, 0, 0};
 	int			j = 0;
 
-	if (trees->categories)
-		return ML_CATEGORIES;
 	for (; j + 4 <= trees->p; j += 4)
 		for (int k = 0; k < 4; k++)
 			sum[k] += x[j + k] * 0;
 	for (; j < trees->p; j++)
 		sum[0] += x[j] * 0;
-	/* 0 times anything but NaN and infinity is 0. */
-	return sum[0] + sum[1] + sum[2] + sum[3] == 0 ? ML_PLAIN : ML_MISSING;
+	return sum[0] + sum[1] + sum[2] + sum[3] != 0;
 }
 
-/* Adds what the leaf says to the outputs. */
-static inline void
-add_leaf(const MlTrees *trees, int t, uint32_t at, double *out)
+/* Copies a row, with words for the levels of columns that have few. */
+static void
+put_words(const MlTrees *trees, const double *x, double *row)
 {
-	const double *value = trees->value + (size_t) trees->leaf[at] * trees->width;
+	for (int j = 0; j < trees->p; j++)
+	{
+		bool		known = x[j] >= 0 && x[j] < ML_WORD_LEVELS;
+		uint64_t	word = (uint64_t) 1 << (known ? (int) x[j] : ML_WORD_LEVELS);
 
-	if (trees->width == 1)
-		out[trees->output[t]] += *value;
+		if (trees->levels[j] > 0 && trees->levels[j] <= ML_WORD_LEVELS)
+			memcpy(&row[j], &word, sizeof(word));
+		else
+			row[j] = x[j];
+	}
+}
+
+static void
+add_categories(const MlTrees *trees, const double *x, double *out)
+{
+	double		row[WORD_COLUMNS];
+
+	put_words(trees, x, row);
+	if (trees->large)
+		add_trees(trees, row, out, WORDS_AND_SETS);
 	else
-		for (int k = 0; k < trees->width; k++)
-			out[k] += value[k];
+		add_trees(trees, row, out, WORDS);
 }
 
 /* From the sum of the trees to the margin. */
@@ -105,29 +204,15 @@ complete(const MlTrees *trees, double *out)
 void
 ml_trees_margin(const MlTrees *trees, const double *x, double *out)
 {
-	MlQuestions	questions = questions_of(trees, x);
-	const double *rows[LANES];
-
 	memset(out, 0, sizeof(double) * trees->outputs);
-	for (int k = 0; k < LANES; k++)
-		rows[k] = x;
-	for (int t = 0; t < trees->ntrees; t += LANES)
-	{
-		int			n = trees->ntrees - t < LANES ? trees->ntrees - t : LANES;
-		uint32_t	at[LANES];
-		int			depth = 0;
-
-		for (int k = 0; k < LANES; k++)
-		{
-			int			tree = t + (k < n ? k : 0);
-
-			at[k] = trees->root[tree];
-			depth = trees->depth[tree] > depth ? trees->depth[tree] : depth;
-		}
-		walk_any(trees, at, rows, depth, questions);
-		for (int k = 0; k < n; k++)
-			add_leaf(trees, t + k, at[k], out);
-	}
+	if (trees->categories && trees->p > WORD_COLUMNS)
+		add_trees(trees, x, out, ANY);
+	else if (trees->categories)
+		add_categories(trees, x, out);
+	else if (has_missing(trees, x))
+		add_trees(trees, x, out, MISSING);
+	else
+		add_trees(trees, x, out, NUMBERS);
 	complete(trees, out);
 }
 
@@ -206,52 +291,3 @@ ml_trees_predict(const void *model, const double *x, double *out)
 	apply_link(trees, out);
 }
 
-/* Adds what each tree says to the sums of n rows, at most BLOCK_ROWS: sum[n x outputs]. */
-static void
-add_block(const MlTrees *trees, const double *x, int n, double *sum)
-{
-	MlQuestions	questions = ML_PLAIN;
-
-	for (int i = 0; i < n && questions == ML_PLAIN; i++)
-		questions = questions_of(trees, x + (size_t) i * trees->p);
-	for (int t = 0; t < trees->ntrees; t++)
-		for (int i = 0; i < n; i += LANES)
-		{
-			int			lanes = n - i < LANES ? n - i : LANES;
-			const double *rows[LANES];
-			uint32_t	at[LANES];
-
-			for (int k = 0; k < LANES; k++)
-			{
-				rows[k] = x + (size_t) (i + (k < lanes ? k : 0)) * trees->p;
-				at[k] = trees->root[t];
-			}
-			walk_any(trees, at, rows, trees->depth[t], questions);
-			for (int k = 0; k < lanes; k++)
-				add_leaf(trees, t, at[k], sum + (size_t) (i + k) * trees->outputs);
-		}
-}
-
-void
-ml_trees_predict_rows(const void *model, const double *x, int n, double *out)
-{
-	const MlTrees *trees = model;
-	bool		one = one_of_two(trees);
-	double		both[BLOCK_ROWS * 2];
-
-	for (int i = 0; i < n; i += BLOCK_ROWS)
-	{
-		int			rows = n - i < BLOCK_ROWS ? n - i : BLOCK_ROWS;
-		double	   *sum = one ? both : out + (size_t) i * trees->outputs;
-
-		memset(sum, 0, sizeof(double) * rows * trees->outputs);
-		add_block(trees, x + (size_t) i * trees->p, rows, sum);
-		for (int k = 0; k < rows; k++)
-		{
-			complete(trees, sum + (size_t) k * trees->outputs);
-			apply_link(trees, sum + (size_t) k * trees->outputs);
-			if (one)
-				out[i + k] = both[2 * k + 1];
-		}
-	}
-}

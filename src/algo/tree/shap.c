@@ -217,7 +217,7 @@ explain_tree(Shap *shap, int t)
 		{
 			uint32_t	child = trees->node[node].left + frame[d].visited++;
 
-			if (descend(shap, d, child, child == ml_tree_step(trees, node, shap->x, ML_CATEGORIES)))
+			if (descend(shap, d, child, child == ml_tree_child(trees, node, shap->x)))
 				d++;
 		}
 	}

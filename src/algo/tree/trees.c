@@ -24,7 +24,7 @@
  * that hostile bytes could ask for.  The cover of a split is that of its
  * children together; leaf numbers and places of sets follow from the order.
  */
-#include "trees.h"
+#include "walk.h"
 
 #include <float.h>
 #include <math.h>
@@ -160,28 +160,47 @@ add_leaf(MlTrees *trees, uint32_t node, const MlGrown *from, const double *value
 	trees->cover[node] = to_cover(from->h);
 }
 
+/* Split i is of a category, its set begins at word `at`: the same as a word in the node where it fits. */
+static void
+use_set(MlTrees *trees, uint32_t i, uint32_t at)
+{
+	MlTreeNode *node = &trees->node[i];
+	uint64_t	word = 0;
+
+	trees->leaf[i] = at;
+	trees->categories = true;
+	if (trees->levels[node->feature & ML_NODE_FEATURE] > ML_WORD_LEVELS || (node->feature & ML_NODE_OTHERS_LEFT) != 0)
+	{
+		node->feature |= ML_NODE_LARGE;
+		trees->large = true;
+	}
+	for (int l = 0; l < ML_WORD_LEVELS; l++)
+		word |= (uint64_t) ml_category_right(trees, i, l) << l;
+	word |= (uint64_t) ml_category_right(trees, i, NAN) << ML_WORD_LEVELS;
+	memcpy(&node->threshold, &word, sizeof(word));
+}
+
 static void
 add_split(MlTrees *trees, uint32_t node, uint32_t left, const MlGrown *from)
 {
-	uint32_t	feature = from->feature;
+	MlTreeNode *to = &trees->node[node];
 
-	if (!from->missing_left)
-		feature |= ML_NODE_MISSING_RIGHT;
+	to->left = left;
+	to->feature = from->feature | (from->missing_left ? 0 : ML_NODE_MISSING_RIGHT);
+	if ((from->set != NULL) != (trees->levels[from->feature] > 0))
+		ml_fail_data("column %d is split both as a number and by categories", from->feature + 1);
+	/* Beyond all finite values: the bytes hold finite numbers only. */
+	to->threshold = fmin(fmax(from->threshold, -DBL_MAX), DBL_MAX);
 	if (from->set != NULL)
 	{
 		uint32_t	words = (trees->levels[from->feature] + 31) / 32;
 
-		feature |= ML_NODE_CATEGORY | (from->others_left ? ML_NODE_OTHERS_LEFT : 0);
-		trees->categories = true;
-		trees->leaf[node] = trees->nsets;
-		trees->sets[trees->nsets++] = words;
-		memcpy(trees->sets + trees->nsets, from->set, sizeof(uint32_t) * words);
-		trees->nsets += words;
+		to->feature |= ML_NODE_CATEGORY | (from->others_left ? ML_NODE_OTHERS_LEFT : 0);
+		trees->sets[trees->nsets] = words;
+		memcpy(trees->sets + trees->nsets + 1, from->set, sizeof(uint32_t) * words);
+		use_set(trees, node, trees->nsets);
+		trees->nsets += 1 + words;
 	}
-	/* Beyond all finite values: the bytes hold finite numbers only. */
-	trees->node[node].threshold = from->set ? 0 : fmin(fmax(from->threshold, -DBL_MAX), DBL_MAX);
-	trees->node[node].left = left;
-	trees->node[node].feature = feature;
 	trees->gain[node] = isfinite(from->gain) ? from->gain : DBL_MAX;
 }
 
@@ -315,7 +334,7 @@ save_nodes(const MlTrees *trees, MlWriter *writer)
 	{
 		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
 			ml_check_interrupts();
-		ml_write_u32(writer, trees->node[i].feature);
+		ml_write_u32(writer, trees->node[i].feature & ~ML_NODE_LARGE);
 	}
 	for (uint32_t i = 0; i < trees->nnodes; i++)
 		if ((trees->node[i].feature & ML_NODE_LEAF) == 0)
@@ -476,6 +495,9 @@ load_structure(MlTrees *trees, int t, uint32_t end, const uint32_t *kind, uint32
 		if ((kind[i] & ~(ML_NODE_FEATURE | ML_NODE_MISSING_RIGHT | ML_NODE_CATEGORY | ML_NODE_OTHERS_LEFT)) != 0 ||
 			(kind[i] & ML_NODE_FEATURE) >= (uint32_t) trees->p)
 			ml_corrupt("Node %u of tree %d has the feature %u.", i - trees->root[t], t, kind[i]);
+		if (((kind[i] & ML_NODE_CATEGORY) != 0) != (trees->levels[kind[i] & ML_NODE_FEATURE] > 0))
+			ml_corrupt("Column %u with %d categories is split otherwise.", kind[i] & ML_NODE_FEATURE,
+					   trees->levels[kind[i] & ML_NODE_FEATURE]);
 		if (next + 2 > end)
 			ml_corrupt("Node %u of tree %d has no children.", i - trees->root[t], t);
 		trees->node[i] = (MlTreeNode) {0, next, kind[i]};
@@ -524,12 +546,9 @@ load_sets(MlTrees *trees, MlReader *reader)
 
 		if ((feature & ML_NODE_CATEGORY) == 0)
 			continue;
-		if (trees->levels[feature & ML_NODE_FEATURE] == 0)
-			ml_corrupt("Column %u is split by categories, but has none.", feature & ML_NODE_FEATURE);
 		if (at >= trees->nsets || trees->sets[at] >= trees->nsets - at)
 			ml_corrupt("The set of node %u ends beyond %u words.", i, trees->nsets);
-		trees->leaf[i] = at;
-		trees->categories = true;
+		use_set(trees, i, at);
 		at += 1 + trees->sets[at];
 	}
 	if (at != trees->nsets)

@@ -28,10 +28,11 @@ typedef enum MlTreeLink
  * lie level by level, those of all trees one after the other.  Missing values,
  * unseen categories and codes beyond the set go where the default says.  A leaf points to itself
  * and its threshold is NaN, so that a walk of fixed length stays there.
+ * A column with levels is split by categories only.
  */
 typedef struct MlTreeNode
 {
-	double		threshold;		/* category: unused */
+	double		threshold;		/* category: unused, or see ML_WORD_LEVELS */
 	uint32_t	left;			/* right child: left + 1 */
 	uint32_t	feature;		/* low 24 bits; and the flags below */
 } MlTreeNode;
@@ -39,7 +40,14 @@ typedef struct MlTreeNode
 #define ML_NODE_MISSING_RIGHT (1u << 24)
 #define ML_NODE_CATEGORY (1u << 25)
 #define ML_NODE_LEAF (1u << 26)
-#define ML_NODE_OTHERS_LEFT (1u << 27)	/* categories beyond the set go left whatever missing values do; of imported models */
+#define ML_NODE_LARGE (1u << 27)	/* category: of a column with more than ML_WORD_LEVELS, or the next */
+#define ML_NODE_OTHERS_LEFT (1u << 28)	/* categories beyond the set go left, whatever missing values do; of imported models */
+
+/*
+ * A category split of a column with few levels has in the place of its threshold
+ * a word of 64 bits: bit l says that level l goes right, the last one that missing values do.
+ */
+#define ML_WORD_LEVELS 63
 
 typedef struct MlTrees
 {
@@ -67,7 +75,8 @@ typedef struct MlTrees
 	int		   *levels;			/* p: categories, 0 for a number */
 	char	   *objective;		/* for people and for export: "squared", "logistic", "gini" ... */
 	int			rounds;			/* of boosting that were kept; 0: not boosted */
-	bool		categories;		/* some split is of a category */
+	bool		categories;		/* some split is of a category, ... */
+	bool		large;			/* ... and has ML_NODE_LARGE */
 	uint32_t	tree_room;		/* while trees are added: room in the arrays */
 	uint32_t	node_room;
 	uint32_t	leaf_room;
@@ -90,7 +99,6 @@ extern void ml_trees_truncate(MlTrees *trees, int ntrees);	/* keeps the first */
 
 /* The contract's functions, the same for every tree method. */
 extern void ml_trees_predict(const void *model, const double *x, double *out);
-extern void ml_trees_predict_rows(const void *model, const double *x, int n, double *out);	/* the same bits */
 extern void ml_trees_margin(const MlTrees *trees, const double *x, double *out);	/* before the link: outputs */
 extern void ml_trees_save(const void *model, MlWriter *writer);
 extern void *ml_trees_load(MlReader *reader, int format, int p, int classes);

@@ -1,53 +1,39 @@
 /*
- * walk.h - one step of a row through a tree: what the predictor and its
- * explanations have in common.
+ * walk.h - where a row goes from a node, by the plain rule that trees.h states.
  */
 #ifndef ML_TREE_WALK_H
 #define ML_TREE_WALK_H
 
 #include "trees.h"
 
-#if defined(__GNUC__)
-#define ML_ALWAYS_INLINE static inline __attribute__((always_inline))
-#else
-#define ML_ALWAYS_INLINE static inline
-#endif
-
-/* What a node may ask for, known when a walk is compiled. */
-typedef enum MlQuestions
-{
-	ML_PLAIN,					/* numbers, none missing */
-	ML_MISSING,					/* numbers, NaN where missing */
-	ML_CATEGORIES				/* and categories */
-} MlQuestions;
-
-/* Whether a category goes right. */
+/* Whether category x goes right from split i. */
 static inline uint32_t
-ml_category_right(const MlTrees *trees, uint32_t i, uint32_t feature, double x)
+ml_category_right(const MlTrees *trees, uint32_t i, double x)
 {
 	const uint32_t *set = trees->sets + trees->leaf[i];
+	uint32_t	feature = trees->node[i].feature;
 	uint32_t	code;
 
+	if (x == x && (feature & ML_NODE_OTHERS_LEFT) != 0 && !(x >= 0 && x < 32.0 * set[0]))
+		return 0;
 	if (!(x >= 0 && x < 32.0 * set[0]))
-		return (feature & (x != x || !(feature & ML_NODE_OTHERS_LEFT) ? ML_NODE_MISSING_RIGHT : 0)) != 0;
+		return (feature & ML_NODE_MISSING_RIGHT) != 0;
 	code = (uint32_t) x;
 	return !(set[1 + code / 32] >> (code % 32) & 1);
 }
 
-/* The node after node i, which is i for a leaf. */
-ML_ALWAYS_INLINE uint32_t
-ml_tree_step(const MlTrees *trees, uint32_t i, const double *row, MlQuestions questions)
+/* The child of split i that row x goes to. */
+static inline uint32_t
+ml_tree_child(const MlTrees *trees, uint32_t i, const double *x)
 {
 	const MlTreeNode *node = &trees->node[i];
-	uint32_t	feature = node->feature;
-	double		x = row[feature & ML_NODE_FEATURE];
-	uint32_t	right = x >= node->threshold;
+	double		value = x[node->feature & ML_NODE_FEATURE];
 
-	if (questions >= ML_MISSING)
-		right |= (x != x) & (feature / ML_NODE_MISSING_RIGHT);
-	if (questions == ML_CATEGORIES && (feature & ML_NODE_CATEGORY) != 0)
-		right = ml_category_right(trees, i, feature, x);
-	return node->left + right;
+	if ((node->feature & ML_NODE_CATEGORY) != 0)
+		return node->left + ml_category_right(trees, i, value);
+	if (value != value)
+		return node->left + ((node->feature & ML_NODE_MISSING_RIGHT) != 0);
+	return node->left + (value >= node->threshold);
 }
 
 #endif

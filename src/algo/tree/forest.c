@@ -1,0 +1,602 @@
+/*
+ * forest.c - trees that are grown independently of each other, and averaged.
+ *
+ * Breiman: Random Forests (2001); Geurts, Ernst, Wehenkel: Extremely Randomized
+ * Trees (2006); a single tree is a forest of one.
+ *
+ * Bootstrap: a row is in a tree as often as a Poisson variable says, whose uniform
+ * number is a hash of seed, tree and row (Oza and Russell 2001: what drawing n of n
+ * rows with replacement tends to).  So it depends on nothing but the row, and need
+ * not be kept: whoever wants to know whether a tree has seen a row asks again.
+ *
+ * What the grower sums are whole numbers.  The unit of weights is 1 when all are whole, else
+ * about 2^-26 of the greatest; that of w y about 2^-30 of its greatest value.
+ * Gini's index of two classes is twice the variance of 0/1, so these go by
+ * sums of y and of weights as well, which is faster than counts of classes.
+ *
+ * Memory: the matrix and the gradients (8 bytes a row) belong to the matrix; of
+ * each tree the model keeps what ml_trees_add copies.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "forest.h"
+#include "num/exact.h"
+#include "num/threads.h"
+#include "walk.h"
+
+#define MAX_COPIES 15			/* of a row in a bootstrap sample: more has a probability below 1e-13 */
+#define SAMPLE_ATTEMPTS 100		/* until a sample of few rows is not empty */
+#define MODEL_BYTES (1024.0 * 1024 * 1024)	/* no value in PostgreSQL can be larger */
+
+const char *const ml_forest_criteria[] = {"auto", "gini", "entropy", "squared", NULL};
+const char *const ml_forest_class_weights[] = {"none", "balanced", NULL};
+const char *const ml_forest_auto[] = {"auto", NULL};
+
+typedef struct Training
+{
+	const MlProblem *problem;
+	const MlForestParams *params;
+	MlMatrix   *matrix;
+	MlGrower   *grower;
+	MlGrowth	growth;
+	MlForest   *forest;
+	bool		by_sums;		/* g and h, not counts of classes */
+	bool		sampled;		/* trees see different rows */
+	double		factor[2];		/* two classes: what class_weight multiplies weights with */
+	double	   *class_factor;	/* classes: the same */
+	double		g_unit;
+	double		h_unit;
+	double		share[MAX_COPIES];	/* share[c]: the probability of at most c copies */
+	uint64_t   *seed;			/* of each tree's sample; 0: all rows */
+} Training;
+
+void
+ml_forest_check(const void *given, uint32_t task)
+{
+	const MlForestParams *params = given;
+
+	if (task == ML_REGRESSION && (params->criterion == ML_CRITERION_GINI || params->criterion == ML_CRITERION_ENTROPY))
+		ml_fail_param("criterion \"%s\" is for classes; a number as target needs \"squared\"",
+					  ml_forest_criteria[params->criterion]);
+	if (task == ML_CLASSIFICATION && params->criterion == ML_CRITERION_SQUARED)
+		ml_fail_param("criterion \"squared\" is for a number as target; classes need \"gini\" or \"entropy\"");
+	if (task == ML_REGRESSION && params->class_weight != 0)
+		ml_fail_param("\"class_weight\" needs classes as target");
+}
+
+/* ---- samples ---- */
+
+/* Probabilities of at most c copies: Poisson, or of drawing a row once without replacement. */
+static void
+copies_table(Training *t)
+{
+	double		rate = t->params->subsample;
+	double		term = exp(-rate);
+	double		sum = 0;
+
+	for (int c = 0; c < MAX_COPIES; c++)
+	{
+		sum += term;
+		term *= rate / (c + 1);
+		t->share[c] = t->params->bootstrap ? sum : (c == 0 ? 1 - rate : 1);
+	}
+	t->share[MAX_COPIES - 1] = 1;
+	t->sampled = t->params->bootstrap || rate < 1;
+}
+
+/* How often a row is in the sample with this seed. */
+static inline int
+copies(const Training *t, uint64_t seed, uint32_t key)
+{
+	double		u;
+	int			c = 0;
+
+	if (seed == 0)
+		return 1;
+	u = ml_forest_uniform(seed, key);
+	while (u >= t->share[c])
+		c++;
+	return c;
+}
+
+/* The integers that a row of weight w, times `count`, brings to the sums. */
+static inline MlGradient
+gradient_of(const Training *t, double y, double w, int count)
+{
+	MlGradient	gradient;
+	double		h;
+
+	if (t->class_factor)
+		w *= t->class_factor[(int) y];
+	h = rint(w / t->h_unit) * count;
+	gradient.h = h < 1 ? 1 : (int32_t) h;
+	if (!t->by_sums)
+		gradient.g = (int32_t) y;
+	else if (t->problem->classes == 2)
+		gradient.g = y > 0 ? -gradient.h : 0;
+	else
+		gradient.g = (int32_t) -rint(gradient.h * (t->h_unit / t->g_unit) * y);
+	return gradient;
+}
+
+/* Tells the grower which rows are in the tree; how many. */
+static uint64_t
+fill_sample(Training *t, uint64_t seed)
+{
+	uint64_t	total = 0;
+
+	for (int b = 0; b < t->matrix->nblocks; b++)
+	{
+		MlBlock    *block = ml_matrix_block(t->matrix, b, true);
+		int			n = 0;
+
+		for (int i = 0; i < block->n; i++)
+		{
+			int			count = copies(t, seed, block->key[i]);
+
+			if (count == 0)
+				continue;
+			block->gradient[i] = gradient_of(t, block->y[i], block->w ? block->w[i] : 1, count);
+			block->order[n++] = (uint16_t) i;
+		}
+		ml_grower_rows(t->grower, b, n);
+		total += n;
+	}
+	return total;
+}
+
+/* A tree needs a row: with few of them a sample may be empty, and another is drawn. */
+static void
+draw_sample(Training *t, int tree)
+{
+	for (int attempt = 0; t->sampled && attempt < SAMPLE_ATTEMPTS; attempt++)
+	{
+		t->seed[tree] = ml_forest_hash(ml_forest_hash(t->problem->seed, (uint64_t) tree), (uint64_t) attempt) | 1;
+		if (fill_sample(t, t->seed[tree]) > 0)
+			return;
+	}
+	t->seed[tree] = 0;
+	fill_sample(t, 0);
+}
+
+/* ---- units and growth ---- */
+
+/* What must be known of all rows before gradients can be written. */
+typedef struct Extent
+{
+	double		max_y;			/* of |y| */
+	double		max_w;			/* class_factor applied */
+	bool		whole;			/* all weights are whole numbers */
+} Extent;
+
+/* class_weight => 'balanced': weights such that all classes have the same sum. */
+static void
+balance_classes(Training *t)
+{
+	int			classes = t->problem->classes;
+	double		total = 0;
+	double	   *sum = ml_alloc(classes, sizeof(double));
+
+	for (int b = 0; b < t->matrix->nblocks; b++)
+	{
+		const MlBlock *block = ml_matrix_block(t->matrix, b, false);
+
+		for (int i = 0; i < block->n; i++)
+			sum[(int) block->y[i]] += block->w ? block->w[i] : 1;
+	}
+	for (int k = 0; k < classes; k++)
+		total += sum[k];
+	for (int k = 0; k < classes; k++)
+		sum[k] = sum[k] > 0 ? total / (classes * sum[k]) : 0;
+	t->class_factor = sum;
+}
+
+static Extent
+find_extent(const Training *t)
+{
+	Extent		extent = {.whole = t->class_factor == NULL};
+
+	for (int b = 0; b < t->matrix->nblocks; b++)
+	{
+		const MlBlock *block = ml_matrix_block(t->matrix, b, false);
+
+		for (int i = 0; i < block->n; i++)
+		{
+			double		w = block->w ? block->w[i] : 1;
+
+			if (t->class_factor)
+				w *= t->class_factor[(int) block->y[i]];
+			extent.max_y = fmax(extent.max_y, fabs(block->y[i]));
+			extent.max_w = fmax(extent.max_w, w);
+			extent.whole = extent.whole && w == rint(w);
+		}
+	}
+	return extent;
+}
+
+/* The least power of two that brings `greatest` below 2^bits. */
+static double
+unit_below(double greatest, int bits)
+{
+	int			exponent;
+
+	frexp(greatest, &exponent);
+	return ldexp(1, exponent - bits > -1000 ? exponent - bits : -1000);
+}
+
+static void
+choose_units(Training *t)
+{
+	Extent		extent = find_extent(t);
+	int			most = t->params->bootstrap ? MAX_COPIES : 1;
+	double		greatest = extent.max_w * most;
+
+	t->h_unit = extent.whole && greatest < 0x1p30 ? 1 : unit_below(greatest, 30);
+	t->g_unit = t->problem->classes == 2 ? t->h_unit : 1;
+	if (t->problem->classes == 0 && extent.max_y > 0)
+		t->g_unit = unit_below((greatest + t->h_unit) * extent.max_y, 30);
+	t->growth.packed = t->by_sums && t->problem->classes == 2 && greatest / t->h_unit < 0x1p16;
+}
+
+static int
+features_per_node(const Training *t)
+{
+	int			p = t->problem->p;
+	double		share = t->params->max_features;
+	int			n;
+
+	if (isnan(share))
+		n = t->problem->classes > 0 ? (int) sqrt((double) p) : p;
+	else
+		n = (int) rint(share * p);
+	return n < 1 ? 1 : n;
+}
+
+static void
+choose_growth(Training *t)
+{
+	const MlForestParams *params = t->params;
+	MlGrowth   *growth = &t->growth;
+	int			classes = t->problem->classes;
+	bool		entropy = params->criterion == ML_CRITERION_ENTROPY;
+
+	t->by_sums = classes == 0 || (classes == 2 && !entropy);
+	growth->criterion = t->by_sums ? ML_SPLIT_GRADIENT : entropy ? ML_SPLIT_ENTROPY : ML_SPLIT_GINI;
+	growth->classes = t->by_sums ? 0 : classes;
+	growth->max_depth = params->max_depth;
+	growth->max_leaves = params->max_leaves;
+	growth->best_first = params->max_leaves > 0;
+	growth->min_child_rows = params->min_samples_leaf;
+	growth->min_split_rows = params->min_samples_split;
+	growth->colsample_tree = 1;
+	growth->colsample_level = 1;
+	growth->colsample_node = t->problem->p > 0 ? (double) features_per_node(t) / t->problem->p : 1;
+	growth->random_cut = params->random_cut;
+	growth->seed = t->problem->seed;
+	if (classes > 0 && params->class_weight == 1)
+		balance_classes(t);
+	choose_units(t);
+	growth->g_unit = t->by_sums ? t->g_unit : 1;
+	growth->h_unit = t->h_unit;
+}
+
+/* ---- the model ---- */
+
+static void
+create_model(Training *t)
+{
+	int			classes = t->problem->classes;
+	int			outputs = classes > 2 ? classes : 1;
+	MlTrees    *trees = ml_trees_create(t->problem, outputs, outputs);
+
+	trees->link = classes > 0 ? ML_LINK_SHARES : ML_LINK_IDENTITY;
+	trees->average = true;
+	trees->objective = classes == 0 ? "squared" : t->params->criterion == ML_CRITERION_ENTROPY ? "entropy" : "gini";
+	t->forest = ml_alloc(1, sizeof(MlForest));
+	t->forest->trees = *trees;
+	t->forest->oob = NAN;
+}
+
+/* What leaves say: mean, share of class 1, or shares of all classes. */
+static double *
+leaf_values(const Training *t, const MlTree *tree)
+{
+	int			width = t->forest->trees.width;
+	double	   *value = ml_alloc((size_t) tree->n * width, sizeof(double));
+
+	for (int i = 0; i < tree->n; i++)
+	{
+		const MlGrown *node = &tree->node[i];
+		double	   *to = value + (size_t) i * width;
+		double		weight = 0;
+
+		if (node->left != 0)
+			continue;
+		if (t->by_sums)
+		{
+			to[0] = node->h > 0 ? -node->g / node->h : 0;
+			if (t->problem->classes == 0)
+				to[0] += t->matrix->shift;
+			continue;
+		}
+		for (int k = 0; k < t->problem->classes; k++)
+			weight += node->counts[k];
+		if (width == 1)
+			to[0] = weight > 0 ? node->counts[1] / weight : 0;
+		else
+			for (int k = 0; k < width; k++)
+				to[k] = weight > 0 ? node->counts[k] / weight : 0;
+	}
+	return value;
+}
+
+/* Says early that a model will be too large to be kept, not after hours. */
+static void
+check_size(const Training *t)
+{
+	const MlTrees *trees = &t->forest->trees;
+	double		splits = (double) trees->nnodes - trees->nleaves;
+	double		bytes = 4.0 * trees->nnodes + 16 * splits + 4.0 * trees->nsets +
+		trees->nleaves * (4.0 + 8.0 * trees->width);
+	double		all = bytes / trees->ntrees * t->params->n_estimators;
+
+	if (all > MODEL_BYTES)
+		ml_fail_param("the model would take %.1f GB, more than the 1 GB that a value can have, with %u nodes in %d of %d trees: "
+					  "lower n_estimators, max_depth or max_leaves, or raise min_samples_leaf",
+					  all / MODEL_BYTES, trees->nnodes, trees->ntrees, t->params->n_estimators);
+}
+
+static void
+prune(const Training *t, MlTree *tree)
+{
+	MlRisk		risk = ml_risk_squared;
+
+	if (t->params->ccp_alpha <= 0)
+		return;
+	if (t->growth.criterion == ML_SPLIT_GINI)
+		risk = ml_risk_gini;
+	else if (t->growth.criterion == ML_SPLIT_ENTROPY)
+		risk = ml_risk_entropy;
+	else if (t->problem->classes == 2)
+		risk = ml_risk_two_classes;
+	ml_tree_prune(tree, risk, t->problem->classes, tree->node[0].h, t->params->ccp_alpha);
+}
+
+static void
+grow_tree(Training *t, int i)
+{
+	MlTree	   *tree;
+	double	   *value;
+
+	if (t->sampled || i == 0)
+		draw_sample(t, i);
+	t->growth.seed = ml_forest_hash(ml_forest_hash(t->problem->seed, UINT64_MAX), (uint64_t) i);
+	tree = ml_grow(t->grower, &t->growth);
+	prune(t, tree);
+	value = leaf_values(t, tree);
+	ml_trees_add(&t->forest->trees, tree, 0, value, 1);
+	ml_free(value);
+	ml_tree_free(tree);
+	check_size(t);
+	ml_report_iteration(i + 1, NAN);
+}
+
+/* ---- out of bag ---- */
+
+#define OOB_ROWS 8				/* rows of a work item */
+#define OOB_TREES 1024			/* trees of a call: so that it takes less than 50 ms */
+
+typedef struct OutOfBag
+{
+	const Training *t;
+	const MlTile *tile;
+	uint32_t	key[ML_TILE_ROWS];
+	int			first;			/* trees first .. end - 1 */
+	int			end;
+	double	   *sum;			/* rows of a tile x outputs */
+	int		   *seen;			/* rows of a tile: trees that had not seen it */
+} OutOfBag;
+
+static const double *
+leaf_of(const MlTrees *trees, int t, const double *x)
+{
+	uint32_t	i = trees->root[t];
+
+	while ((trees->node[i].feature & ML_NODE_LEAF) == 0)
+		i = ml_tree_child(trees, i, x);
+	return trees->value + (size_t) trees->leaf[i] * trees->width;
+}
+
+static void
+oob_kernel(void *arg, int item)
+{
+	const OutOfBag *o = arg;
+	const MlTrees *trees = &o->t->forest->trees;
+	int			from = item * OOB_ROWS;
+	int			end = from + OOB_ROWS < o->tile->n ? from + OOB_ROWS : o->tile->n;
+
+	for (int t = o->first; t < o->end; t++)
+		for (int i = from; i < end; i++)
+		{
+			const double *value;
+
+			if (copies(o->t, o->t->seed[t], o->key[i]) > 0)
+				continue;
+			value = leaf_of(trees, t, o->tile->x + (size_t) i * trees->p);
+			for (int k = 0; k < trees->width; k++)
+				o->sum[(size_t) i * trees->width + k] += value[k];
+			o->seen[i]++;
+		}
+}
+
+static bool
+right_class(const double *sum, int width, int seen, double y)
+{
+	int			best = 0;
+
+	if (width == 1)
+		return (sum[0] > 0.5 * seen) == (y > 0);
+	for (int k = 1; k < width; k++)
+		if (sum[k] > sum[best])
+			best = k;
+	return best == (int) y;
+}
+
+/* Of what is measured; exact, so that the order of rows does not matter. */
+typedef struct OobSums
+{
+	MlExactSum	w;
+	MlExactSum	right;			/* classes */
+	MlExactSum	y;				/* regression: of y - shift */
+	MlExactSum	yy;
+	MlExactSum	error;			/* squared */
+} OobSums;
+
+static void
+oob_add(const OutOfBag *o, OobSums *s)
+{
+	const Training *t = o->t;
+	int			width = t->forest->trees.width;
+
+	for (int i = 0; i < o->tile->n; i++)
+	{
+		double		w = o->tile->w ? o->tile->w[i] : 1;
+		double		y = o->tile->y[i];
+		const double *sum = o->sum + (size_t) i * width;
+
+		if (o->seen[i] == 0)
+			continue;
+		ml_exact_add(&s->w, w, 1);
+		if (t->problem->classes > 0)
+			ml_exact_add(&s->right, w, right_class(sum, width, o->seen[i], y));
+		else
+		{
+			double		error = y - sum[0] / o->seen[i];
+
+			y -= t->matrix->shift;
+			ml_exact_add(&s->y, w, y);
+			ml_exact_add(&s->yy, w, y * y);
+			ml_exact_add(&s->error, w, error * error);
+		}
+	}
+}
+
+static double
+oob_score(const OobSums *s, bool classes)
+{
+	double		y = ml_exact_value(&s->y);
+	double		w = ml_exact_value(&s->w);
+	double		total;
+
+	if (classes)
+		return w > 0 ? ml_exact_ratio(&s->right, &s->w) : NAN;
+	total = ml_exact_value(&s->yy) - y * y / w;
+	return w > 0 && total > 0 ? 1 - ml_exact_value(&s->error) / total : NAN;
+}
+
+/* The keys of a tile's rows: those of the matrix lie in the order of the data. */
+static void
+find_keys(OutOfBag *o, uint64_t first_row)
+{
+	for (int done = 0; done < o->tile->n;)
+	{
+		uint64_t	row = first_row + done;
+		const MlBlock *block = ml_matrix_block(o->t->matrix, (int) (row / ML_BLOCK_ROWS), false);
+		int			at = (int) (row % ML_BLOCK_ROWS);
+		int			n = o->tile->n - done < block->n - at ? o->tile->n - done : block->n - at;
+
+		memcpy(o->key + done, block->key + at, sizeof(uint32_t) * n);
+		done += n;
+	}
+}
+
+/*
+ * Each row is predicted by the trees that have not seen it.  The rows are read
+ * once more for that: no sums are kept while trees grow.
+ */
+static void
+measure_oob(Training *t, MlData *data)
+{
+	int			width = t->forest->trees.width;
+	OutOfBag	o = {.t = t};
+	OobSums    *s = ml_alloc(1, sizeof(OobSums));
+	uint64_t	rows = 0;
+	MlTile		tile;
+
+	o.tile = &tile;
+	o.sum = ml_alloc((size_t) ML_TILE_ROWS * width, sizeof(double));
+	o.seen = ml_alloc(ML_TILE_ROWS, sizeof(int));
+	ml_data_rewind(data);
+	while (ml_data_next(data, &tile))
+	{
+		find_keys(&o, rows);
+		rows += tile.n;
+		memset(o.sum, 0, sizeof(double) * ML_TILE_ROWS * width);
+		memset(o.seen, 0, sizeof(int) * ML_TILE_ROWS);
+		for (o.first = 0; o.first < t->params->n_estimators; o.first = o.end)
+		{
+			o.end = t->params->n_estimators - o.first < OOB_TREES ? t->params->n_estimators : o.first + OOB_TREES;
+			ml_threads_run((tile.n + OOB_ROWS - 1) / OOB_ROWS, oob_kernel, &o);
+			ml_check_interrupts();
+		}
+		oob_add(&o, s);
+	}
+	t->forest->oob = oob_score(s, t->problem->classes > 0);
+}
+
+/* ---- the contract ---- */
+
+void
+ml_forest_fit(const MlProblem *problem, MlData *data, const MlForestParams *params, MlResult *result)
+{
+	Training	t = {.problem = problem, .params = params};
+	MlMatrixOptions options = {
+		.max_bin = params->max_bin, .keep_gradient = true, .shift_target = problem->classes == 0
+	};
+
+	t.seed = ml_alloc(params->n_estimators, sizeof(uint64_t));
+	t.matrix = ml_matrix_build(problem, data, &options);
+	copies_table(&t);
+	choose_growth(&t);
+	create_model(&t);
+	t.grower = ml_grower_create(t.matrix, &t.growth);
+	for (int i = 0; i < params->n_estimators; i++)
+		grow_tree(&t, i);
+	if (params->bootstrap && !problem->draft)
+		measure_oob(&t, data);
+	ml_matrix_free(t.matrix);
+	result->model = t.forest;
+	result->objective = t.forest->oob;
+	result->converged = true;
+	result->stop = "all trees grown";
+}
+
+void
+ml_forest_save(const void *model, MlWriter *writer)
+{
+	const MlForest *forest = model;
+
+	ml_trees_save(&forest->trees, writer);
+	ml_write_f64(writer, forest->oob);
+}
+
+void *
+ml_forest_load(MlReader *reader, int format, int p, int classes)
+{
+	MlForest   *forest = ml_alloc(1, sizeof(MlForest));
+
+	forest->trees = *(MlTrees *) ml_trees_load(reader, format, p, classes);
+	forest->oob = ml_read_f64(reader);
+	return forest;
+}
+
+void
+ml_forest_describe(const void *model, MlRows *rows)
+{
+	const MlForest *forest = model;
+
+	ml_trees_describe(&forest->trees, rows);
+	if (!isnan(forest->oob))
+		ml_row_number(rows, forest->trees.classes > 0 ? "out-of-bag accuracy" : "out-of-bag r2", forest->oob);
+}

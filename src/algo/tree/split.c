@@ -1,0 +1,596 @@
+/*
+ * split.c - the best split of a node on a column, from the sums of its bins.
+ *
+ * GRADIENT (Chen and Guestrin 2016, eq. 7): gain = score(L) + score(R) - score(L + R) with
+ * score(G, H) = T(G)^2 / (H + l2), T the soft threshold at l1.  Where values are
+ * limited (max_step, monotone columns) the score is that of the limited value v:
+ * -(2 G v + (H + l2) v^2 + 2 l1 |v|).  GINI: sum of squared class weights over the
+ * weight; ENTROPY: sum of c log2 c - W log2 W.  All are in units of weight.
+ *
+ * Missing values, when the node has some, are tried on both sides, and alone on
+ * the right; otherwise they go where more weight goes.  Levels of a category are sorted by
+ * T(G) / (H + l2), or the share of a class, and cut like numbers, which finds the best set for
+ * l1 = l2 = 0 (Fisher 1958) and two classes (Breiman et al. 1984); for more classes each of the
+ * ORDERS heaviest orders the levels once.  Levels that the node has no rows of go with missing values.
+ *
+ * Between bins that have rows lie any number of empty ones: the cut is the one
+ * nearest to the middle of what is empty, as exact algorithms cut half way.
+ *
+ * Pure but for creation: the same sums give the same split.
+ */
+#include <math.h>
+#include <float.h>
+#include <string.h>
+
+#include "growing.h"
+
+#define ORDERS 8				/* classes that sort levels: the work grows with classes squared */
+#define ROUNDING 1e-13			/* of a score: gains below are rounding errors */
+
+/* The cuts that a column offers, and the best of them. */
+typedef struct Sweep
+{
+	const int  *order;			/* k bins: a cut after i sends order[0..i] left */
+	int			k;
+	const int64_t *cells;
+	const int64_t *missing;		/* sums of missing values, or NULL */
+	int			only;			/* the only cut to look at, or -1 */
+	bool		single;			/* left goes order[i] alone */
+	int			sign;			/* of a monotone column */
+	double		score;
+	int			at;				/* -1: none */
+	bool		missing_left;
+} Sweep;
+
+static int
+most_bins(const MlMatrix *matrix)
+{
+	int			most = 1;
+
+	for (int j = 0; j < matrix->p; j++)
+		if (matrix->bins[j].n > most)
+			most = matrix->bins[j].n;
+	return most + 1;
+}
+
+/* Weight in units of h; what rounding took from a whole number of rows is given. */
+static int64_t
+least(double weight, double unit)
+{
+	double		units = ceil(weight / unit * (1 - 1e-12));
+
+	return units < 1 ? 1 : units > 9e18 ? INT64_MAX : (int64_t) units;
+}
+
+static bool
+any_monotone(const MlMatrix *matrix, const MlGrowth *growth)
+{
+	if (growth->monotone != NULL && growth->criterion == ML_SPLIT_GRADIENT)
+		for (int j = 0; j < matrix->p; j++)
+			if (growth->monotone[j] != 0)
+				return true;
+	return false;
+}
+
+void
+ml_search_create(MlSearch *search, const MlMatrix *matrix, const MlGrowth *growth, const MlPlan *plan, int words)
+{
+	int			bins = most_bins(matrix);
+
+	search->matrix = matrix;
+	search->width = plan->width;
+	search->classes = plan->classes;
+	search->counted = plan->counted;
+	search->words = words;
+	search->list = ml_alloc(bins, sizeof(int));
+	search->level = ml_alloc(bins, sizeof(int));
+	search->key = ml_alloc(bins, sizeof(double));
+	search->mass = ml_alloc(2 * (size_t) plan->classes + 1, sizeof(double));
+	search->shuffle = ml_alloc(matrix->p, sizeof(int));
+	search->drawn = ml_alloc(matrix->p, sizeof(int));
+	for (int j = 0; j < matrix->p; j++)
+		search->shuffle[j] = j;
+	search->place = ml_alloc(matrix->p, sizeof(int));
+	search->allowed = ml_alloc(matrix->p, sizeof(bool));
+	search->best.left = ml_alloc(plan->width, sizeof(int64_t));
+	search->best.set = ml_alloc(words + 1, sizeof(uint32_t));
+	ml_search_set(search, growth);
+}
+
+void
+ml_search_set(MlSearch *search, const MlGrowth *growth)
+{
+	search->growth = growth;
+	search->bounded = growth->max_step > 0 || any_monotone(search->matrix, growth);
+	search->min_h = least(growth->min_child_weight, growth->h_unit);
+	search->min_rows = least(growth->min_child_rows, 1);
+}
+
+void
+ml_search_free(MlSearch *search)
+{
+	ml_free(search->list);
+	ml_free(search->level);
+	ml_free(search->key);
+	ml_free(search->mass);
+	ml_free(search->shuffle);
+	ml_free(search->drawn);
+	ml_free(search->place);
+	ml_free(search->allowed);
+	ml_free(search->best.left);
+	ml_free(search->best.set);
+}
+
+void
+ml_search_begin(MlSearch *search)
+{
+	search->best.gain = -INFINITY;
+	search->best.feature = -1;
+}
+
+/* ---- scores ---- */
+
+static inline double
+soft(double g, double l1)
+{
+	return g > l1 ? g - l1 : g < -l1 ? g + l1 : 0;
+}
+
+double
+ml_search_value(const MlGrowth *growth, double g, double h, double low, double high)
+{
+	double		value = h + growth->l2 > 0 ? -soft(g, growth->l1) / (h + growth->l2) : 0;
+
+	if (growth->max_step > 0)
+		value = fmax(-growth->max_step, fmin(growth->max_step, value));
+	return fmax(low, fmin(high, value));
+}
+
+static inline double
+score_of(const MlGrowth *growth, double g, double h)
+{
+	double		t = soft(g, growth->l1);
+
+	return t * t / (h + growth->l2);
+}
+
+static inline double
+score_at(const MlGrowth *growth, double g, double h, double value)
+{
+	return -(2 * g * value + (h + growth->l2) * value * value + 2 * growth->l1 * fabs(value));
+}
+
+static inline double
+score_mass(bool gini, int classes, const double *mass, double weight)
+{
+	double		sum = 0;
+
+	if (weight <= 0)
+		return 0;
+	for (int c = 0; c < classes; c++)
+		if (gini)
+			sum += mass[c] * mass[c];
+		else if (mass[c] > 0)
+			sum += mass[c] * log2(mass[c]);
+	return gini ? sum / weight : sum - weight * log2(weight);
+}
+
+/* ---- sweeps ---- */
+
+static inline void
+sweep_gradient(const MlSearch *search, const MlNode *node, Sweep *sweep, bool bounded, bool counted)
+{
+	const MlGrowth *growth = search->growth;
+	int			width = counted ? 3 : 2;
+	double		g_unit = growth->g_unit;
+	double		h_unit = growth->h_unit;
+	int64_t		min_h = search->min_h;
+
+	for (int side = 0; side <= (sweep->missing != NULL); side++)
+	{
+		int64_t		g0 = side ? sweep->missing[0] : 0;
+		int64_t		h0 = side ? sweep->missing[1] : 0;
+		int64_t		n0 = side && counted ? sweep->missing[2] : 0;
+		int64_t		g = g0;
+		int64_t		h = h0;
+		int64_t		n = n0;
+
+		for (int i = 0; i < sweep->k; i++)
+		{
+			const int64_t *cell = sweep->cells + (size_t) width * sweep->order[i];
+			double		left_g;
+			double		left_h;
+			double		right_g;
+			double		right_h;
+			double		score;
+
+			g = (sweep->single ? g0 : g) + cell[0];
+			h = (sweep->single ? h0 : h) + cell[1];
+			if (counted)
+				n = (sweep->single ? n0 : n) + cell[2];
+			if (h < min_h || node->h - h < min_h || (sweep->only >= 0 && i != sweep->only))
+				continue;
+			if (counted && (n < search->min_rows || (int64_t) node->rows - n < search->min_rows))
+				continue;
+			left_g = (double) g * g_unit;
+			left_h = (double) h * h_unit;
+			right_g = (double) (node->g - g) * g_unit;
+			right_h = (double) (node->h - h) * h_unit;
+			if (bounded)
+			{
+				double		left = ml_search_value(growth, left_g, left_h, node->low, node->high);
+				double		right = ml_search_value(growth, right_g, right_h, node->low, node->high);
+
+				if (sweep->sign * (right - left) < 0)
+					continue;
+				score = score_at(growth, left_g, left_h, left) + score_at(growth, right_g, right_h, right);
+			}
+			else
+				score = score_of(growth, left_g, left_h) + score_of(growth, right_g, right_h);
+			if (score > sweep->score)
+			{
+				sweep->score = score;
+				sweep->at = i;
+				sweep->missing_left = side;
+			}
+		}
+	}
+}
+
+static inline void
+sweep_classes(const MlSearch *search, const MlNode *node, const int64_t *counts, Sweep *sweep, bool gini,
+			  int classes)
+{
+	double	   *left = search->mass;
+	double	   *right = search->mass + classes;
+	int			width = search->width;
+	double		min_h = (double) search->min_h;
+
+	for (int side = 0; side <= (sweep->missing != NULL); side++)
+	{
+		int64_t		n = 0;
+		double		weight = 0;
+		double		rest;
+
+		for (int i = -1; i < sweep->k; i++)
+		{
+			const int64_t *cell = i < 0 ? sweep->missing : sweep->cells + (size_t) width * sweep->order[i];
+			double		score;
+
+			if (i < 0 || sweep->single)
+			{
+				/* start anew from the missing values of this side, if any */
+				n = side && search->counted ? sweep->missing[classes] : 0;
+				weight = 0;
+				for (int c = 0; c < classes; c++)
+				{
+					left[c] = side ? (double) sweep->missing[c] : 0;
+					weight += left[c];
+				}
+			}
+			if (i < 0)
+				continue;
+			for (int c = 0; c < classes; c++)
+			{
+				left[c] += (double) cell[c];
+				weight += (double) cell[c];
+				right[c] = (double) counts[c] - left[c];
+			}
+			if (search->counted)
+				n += cell[classes];
+			rest = (double) node->h - weight;
+			if (weight < min_h || rest < min_h || (sweep->only >= 0 && i != sweep->only))
+				continue;
+			if (search->counted && (n < search->min_rows || (int64_t) node->rows - n < search->min_rows))
+				continue;
+			score = score_mass(gini, classes, left, weight) + score_mass(gini, classes, right, rest);
+			if (score > sweep->score)
+			{
+				sweep->score = score;
+				sweep->at = i;
+				sweep->missing_left = side;
+			}
+		}
+	}
+}
+
+/* Score of the node itself, and of the best cut of a sweep, in units of weight. */
+static double
+run_sweep(const MlSearch *search, const MlNode *node, const int64_t *counts, Sweep *sweep)
+{
+	const MlGrowth *growth = search->growth;
+	bool		gini = growth->criterion == ML_SPLIT_GINI;
+	double		g = (double) node->g * growth->g_unit;
+	double		h = (double) node->h * growth->h_unit;
+
+	sweep->score = -INFINITY;
+	sweep->at = -1;
+	if (search->classes > 0)
+	{
+		double		own;
+
+		for (int c = 0; c < search->classes; c++)
+			search->mass[c] = (double) counts[c];
+		own = score_mass(gini, search->classes, search->mass, (double) node->h);
+		if (gini && search->classes == 2)
+			sweep_classes(search, node, counts, sweep, true, 2);
+		else if (gini)
+			sweep_classes(search, node, counts, sweep, true, search->classes);
+		else
+			sweep_classes(search, node, counts, sweep, false, search->classes);
+		sweep->score *= growth->h_unit;
+		return own * growth->h_unit;
+	}
+	if (search->bounded)
+	{
+		if (search->counted)
+			sweep_gradient(search, node, sweep, true, true);
+		else
+			sweep_gradient(search, node, sweep, true, false);
+		return score_at(growth, g, h, ml_search_value(growth, g, h, node->low, node->high));
+	}
+	if (search->counted)
+		sweep_gradient(search, node, sweep, false, true);
+	else
+		sweep_gradient(search, node, sweep, false, false);
+	return score_of(growth, g, h);
+}
+
+/* ---- columns ---- */
+
+int
+ml_search_list(MlSearch *search, int bins, const int64_t *cells)
+{
+	int		   *list = search->list;
+	int			width = search->width;
+	int			k = 0;
+
+	for (int b = 0; b < bins; b++)
+	{
+		int64_t		any = 0;
+
+		list[k] = b;
+		for (int i = 0; i < width; i++)
+			any |= cells[(size_t) b * width + i];
+		k += any != 0;
+	}
+	return k;
+}
+
+/* The cut where a uniform value between the node's lowest and highest falls: bins below go left. */
+static int
+random_boundary(const MlBins *bins, int low, int high, uint64_t hash)
+{
+	double		u = (double) (hash >> 11) * 0x1p-53;
+	double		from = low == 0 ? bins->low : bins->cut[low - 1] / 2 + bins->cut[low] / 2;
+	double		to = high == bins->n - 1 ? bins->high : bins->cut[high - 1] / 2 + bins->cut[high] / 2;
+	double		t = from * (1 - u) + to * u;
+	int			a = low;		/* the bin that holds t lies in [a, b] */
+	int			b = high;
+
+	while (a < b)
+	{
+		int			mid = (a + b) / 2;
+
+		if (t < bins->cut[mid])
+			b = mid;
+		else
+			a = mid + 1;
+	}
+	/* t lies within bin a: the nearer end */
+	if (a == low || (a < high && bins->cut[a] - t < t - bins->cut[a - 1]))
+		a++;
+	return a > high ? high : a;
+}
+
+/* Keeps the best cut of a sweep if it is the best of all. */
+static void
+keep(MlSearch *search, const MlNode *node, const Sweep *sweep, double own, int feature, int boundary)
+{
+	const MlBins *bins = search->matrix->bins + feature;
+	MlSplit    *best = &search->best;
+	double		gain = sweep->score - own;
+	int			width = search->width;
+	int64_t		weight = 0;
+
+	if (sweep->at < 0)
+		return;
+	if (fabs(gain) <= ROUNDING * (fabs(sweep->score) + fabs(own)))
+		gain = 0;
+	if (gain < best->gain || (gain == best->gain && feature >= best->feature))
+		return;
+	best->gain = gain;
+	best->feature = feature;
+	memset(best->left, 0, sizeof(int64_t) * width);
+	for (int i = sweep->single ? sweep->at : 0; i <= sweep->at; i++)
+		for (int q = 0; q < width; q++)
+			best->left[q] += sweep->cells[(size_t) width * sweep->order[i] + q];
+	if (sweep->missing != NULL)
+	{
+		best->missing_left = sweep->missing_left;
+		for (int q = 0; q < width && best->missing_left; q++)
+			best->left[q] += sweep->missing[q];
+	}
+	else
+	{
+		if (search->classes == 0)
+			weight = best->left[1];
+		for (int c = 0; c < search->classes; c++)
+			weight += best->left[c];
+		best->missing_left = weight >= node->h - weight;
+	}
+	if (bins->levels == 0)
+	{
+		best->bin = boundary > 0 ? boundary - 1 : sweep->order[sweep->at];
+		best->next = boundary > 0 ? boundary : sweep->at + 1 < sweep->k ? sweep->order[sweep->at + 1] : bins->n;
+		return;
+	}
+	/* without a row here a level goes with missing values */
+	memset(best->set, best->missing_left ? 0xff : 0, sizeof(uint32_t) * search->words);
+	for (int i = 0; i < sweep->k; i++)
+	{
+		int			level = sweep->order[i];
+		uint32_t	bit = (uint32_t) 1 << (level % 32);
+
+		if (sweep->single ? i == sweep->at : i <= sweep->at)
+			best->set[level / 32] |= bit;
+		else
+			best->set[level / 32] &= ~bit;
+	}
+}
+
+/* Sorts levels by key, then number (Shell's sort; there are few). */
+static void
+sort_levels(int k, int *level, const double *key)
+{
+	for (int gap = k / 2; gap > 0; gap /= 2)
+		for (int i = gap; i < k; i++)
+		{
+			int			moved = level[i];
+			int			j = i;
+
+			while (j >= gap && (key[level[j - gap]] > key[moved] ||
+								(key[level[j - gap]] == key[moved] && level[j - gap] > moved)))
+			{
+				level[j] = level[j - gap];
+				j -= gap;
+			}
+			level[j] = moved;
+		}
+}
+
+static void
+order_levels(MlSearch *search, const Sweep *sweep, int class)
+{
+	const MlGrowth *growth = search->growth;
+
+	for (int i = 0; i < sweep->k; i++)
+	{
+		const int64_t *cell = sweep->cells + (size_t) search->width * search->list[i];
+		double		over = class >= 0 ? (double) cell[class] : soft((double) cell[0] * growth->g_unit, growth->l1);
+		double		under = (double) cell[1] * growth->h_unit + growth->l2;
+
+		if (class >= 0)
+		{
+			under = 0;
+			for (int c = 0; c < search->classes; c++)
+				under += (double) cell[c];
+		}
+		search->key[search->list[i]] = under > 0 ? over / under : 0;
+		search->level[i] = search->list[i];
+	}
+	sort_levels(sweep->k, search->level, search->key);
+}
+
+/* Each level goes to a side by a coin of its own. */
+static int
+random_levels(MlSearch *search, int k, uint64_t hash)
+{
+	int			left = 0;
+	int			right = k;
+
+	for (int i = 0; i < k; i++)
+		if (ml_grow_hash(hash, search->list[i]) & 1)
+			search->level[left++] = search->list[i];
+		else
+			search->level[--right] = search->list[i];
+	return left == 0 ? 0 : left == k && k > 1 ? k - 2 : left - 1;
+}
+
+static void
+search_levels(MlSearch *search, const MlNode *node, const int64_t *counts, Sweep *sweep, int feature,
+			  uint64_t hash)
+{
+	const MlGrowth *growth = search->growth;
+	int			classes = search->classes;
+
+	sweep->order = search->level;
+	if (growth->random_cut)
+	{
+		sweep->only = random_levels(search, sweep->k, hash);
+		keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature, 0);
+		return;
+	}
+	if (search->matrix->bins[feature].levels <= growth->one_hot_levels)
+	{
+		sweep->single = true;
+		sweep->order = search->list;
+		keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature, 0);
+		if (sweep->missing != NULL)
+		{
+			/* missing values are one more level */
+			sweep->single = false;
+			sweep->only = sweep->k - 1;
+			keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature, 0);
+		}
+		return;
+	}
+	if (classes <= 2)
+	{
+		order_levels(search, sweep, classes - 1);
+		keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature, 0);
+		return;
+	}
+	/* the heaviest classes, heaviest first */
+	for (int round = 0, last = -1; round < ORDERS && round < classes; round++)
+	{
+		int			next = -1;
+
+		for (int c = 0; c < classes; c++)
+			if (counts[c] > 0 &&
+				(last < 0 || counts[c] < counts[last] || (counts[c] == counts[last] && c > last)) &&
+				(next < 0 || counts[c] > counts[next]))
+				next = c;
+		if (next < 0)
+			break;
+		last = next;
+		order_levels(search, sweep, next);
+		keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature, 0);
+	}
+}
+
+bool
+ml_search_column(MlSearch *search, const MlNodes *nodes, int i, int feature, int k, const int64_t *cells)
+{
+	const MlBins *bins = search->matrix->bins + feature;
+	const MlNode *node = nodes->node + i;
+	const int64_t *counts = nodes->counts + (size_t) i * nodes->classes;
+	uint64_t	hash = search->growth->random_cut ? ml_grow_hash(node->path, feature) : 0;
+	Sweep		sweep = {.order = search->list, .cells = cells, .only = -1};
+	int			boundary = 0;
+
+	if (k < 2)
+		return false;
+	if (search->list[k - 1] == bins->n)
+		sweep.missing = cells + (size_t) search->width * search->list[--k];
+	sweep.k = k;
+	if (bins->levels > 0)
+	{
+		search_levels(search, node, counts, &sweep, feature, hash);
+		return true;
+	}
+	if (search->growth->monotone != NULL)
+		sweep.sign = search->growth->monotone[feature];
+	if (search->growth->random_cut)
+	{
+		sweep.only = 0;
+		if (k > 1)
+		{
+			boundary = random_boundary(bins, search->list[0], search->list[k - 1], hash);
+			while (search->list[sweep.only + 1] < boundary)
+				sweep.only++;
+		}
+	}
+	keep(search, node, &sweep, run_sweep(search, node, counts, &sweep), feature, boundary);
+	return true;
+}
+
+bool
+ml_search_found(const MlSearch *search)
+{
+	const MlSplit *best = &search->best;
+
+	if (best->feature < 0)
+		return false;
+	return search->classes > 0 ? best->gain >= search->growth->gamma : best->gain > search->growth->gamma;
+}

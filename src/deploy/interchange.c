@@ -1,0 +1,358 @@
+/*
+ * interchange.c - ml_import and ml_export: models of other libraries.
+ *
+ * Which formats there are is the algorithms' to say; here are names, labels, text
+ * encodings, the catalog and privileges.  Everything read lives in a context of
+ * its own that goes with the call.
+ */
+#include "core/catalog.h"
+#include "core/predict.h"
+#include "core/registry.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* ---- formats ---- */
+
+typedef struct Format
+{
+	const MlAlgorithm *algorithm;
+	const MlFormat *format;
+} Format;
+
+/* The format of that name, or without a name the one that recognizes the bytes. */
+static Format
+find_format(const char *name, const char *bytes, size_t size)
+{
+	StringInfoData known;
+
+	initStringInfo(&known);
+	for (int i = 0; i < ml_registry_count(); i++)
+	{
+		const MlAlgorithm *algorithm = ml_registry_get(i);
+
+		for (const MlFormat *const *f = algorithm->formats; f && *f; f++)
+		{
+			if (name ? strcmp((*f)->name, name) == 0 : (*f)->recognize(bytes, size))
+				return (Format) {algorithm, *f};
+			appendStringInfo(&known, "%s\"%s\"", known.len > 0 ? ", " : "", (*f)->name);
+		}
+	}
+	if (name)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("format \"%s\" does not exist", name),
+				 errhint("Formats are: %s.", known.data)));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+			 errmsg("the model to be imported is in no known format"),
+			 errhint("Formats are: %s.", known.data)));
+}
+
+/* ---- import ---- */
+
+static char **
+text_array(FunctionCallInfo fcinfo, int n, const char *argument, int *count)
+{
+	Datum	   *values;
+	bool	   *nulls;
+	char	  **texts;
+
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, count);
+	texts = palloc(Max(*count, 1) * sizeof(char *));
+	for (int i = 0; i < *count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("argument \"%s\" must not contain NULL", argument)));
+		texts[i] = TextDatumGetCString(values[i]);
+	}
+	return texts;
+}
+
+static void
+wrong_count(const char *argument, int given, int needed, const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+			 errmsg("argument \"%s\" has %d names, but the model has %d %s", argument, given, needed, what)));
+}
+
+static int
+compare_texts(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* Names that cannot tell two things apart, or cannot stand in a table. */
+static void
+check_names(char *const *names, int n, const char *argument, int limit)
+{
+	char	  **sorted = palloc(Max(n, 1) * sizeof(char *));
+
+	memcpy(sorted, names, n * sizeof(char *));
+	qsort(sorted, n, sizeof(char *), compare_texts);
+	for (int i = 0; i < n; i++)
+	{
+		if (sorted[i][0] == '\0' || strlen(sorted[i]) > limit)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_NAME),
+					 errmsg("\"%s\" cannot be one of the %s of a model", sorted[i], argument),
+					 errhint("Give other names: %s => ARRAY[...].", argument)));
+		if (i > 0 && strcmp(sorted[i - 1], sorted[i]) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					 errmsg("\"%s\" appears twice in the %s of the model", sorted[i], argument),
+					 errhint("Give other names: %s => ARRAY[...].", argument)));
+	}
+	pfree(sorted);
+}
+
+/* The columns: numbers all, a category by its code. */
+static MlSchema *
+make_schema(FunctionCallInfo fcinfo, const MlForeign *foreign)
+{
+	MlSchema   *schema = palloc0(sizeof(MlSchema));
+	char	  **names = palloc(Max(foreign->p, 1) * sizeof(char *));
+	int			n;
+
+	if (PG_ARGISNULL(3))
+		for (int j = 0; j < foreign->p; j++)
+			names[j] = pg_any_to_server(foreign->names[j], strlen(foreign->names[j]), PG_UTF8);
+	else
+	{
+		names = text_array(fcinfo, 3, "features", &n);
+		if (n != foreign->p)
+			wrong_count("features", n, foreign->p, "columns");
+	}
+	check_names(names, foreign->p, "features", NAMEDATALEN - 1);
+	schema->ncolumns = schema->ncells = foreign->p;
+	schema->columns = palloc0(Max(foreign->p, 1) * sizeof(MlColumn));
+	for (int j = 0; j < foreign->p; j++)
+	{
+		schema->columns[j].name = names[j];
+		schema->columns[j].type = foreign->levels[j] > 0 ? "integer" : "double precision";
+		schema->columns[j].kind = ML_NUMBER;
+		schema->columns[j].cells = 1;
+		schema->columns[j].first_cell = j;
+	}
+	return schema;
+}
+
+static char **
+make_labels(FunctionCallInfo fcinfo, int classes)
+{
+	char	  **labels;
+	int			n;
+
+	if (!PG_ARGISNULL(5))
+	{
+		labels = text_array(fcinfo, 5, "labels", &n);
+		if (n != classes)
+			wrong_count("labels", n, classes, "classes");
+		check_names(labels, n, "labels", INT32_MAX);
+		return labels;
+	}
+	labels = palloc(Max(classes, 1) * sizeof(char *));
+	for (int k = 0; k < classes; k++)
+		labels[k] = psprintf("%d", k);
+	return labels;
+}
+
+static Jsonb *
+make_info(const char *note)
+{
+	StringInfoData s;
+
+	initStringInfo(&s);
+	appendStringInfoString(&s, "{\"imported\": ");
+	escape_json(&s, pg_any_to_server(note, strlen(note), PG_UTF8));
+	appendStringInfoString(&s, "}");
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(s.data)));
+}
+
+static MlModel *
+make_model(FunctionCallInfo fcinfo, const MlAlgorithm *algorithm, const MlForeign *foreign)
+{
+	MlModel    *model = palloc0(sizeof(MlModel));
+
+	model->algorithm = algorithm;
+	model->task = foreign->task;
+	model->classes = foreign->classes;
+	model->labels = make_labels(fcinfo, foreign->classes);
+	model->target = PG_ARGISNULL(4) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(4));
+	if (model->target)
+		model->target_type = foreign->classes > 0 ? "text" : "double precision";
+	model->params = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));	/* not known */
+	model->info = make_info(foreign->note);
+	model->encoder = ml_encoder_plain(make_schema(fcinfo, foreign), ML_IMPUTE_NATIVE, NULL);
+	model->fit = foreign->model;
+	return model;
+}
+
+/* ml_import(model, data text or bytea, format, features, target, labels) */
+ML_FUNCTION(ml_sql_import)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext cxt = AllocSetContextCreate(caller, "ml_ext import", ALLOCSET_DEFAULT_SIZES);
+	TimestampTz start = GetCurrentTimestamp();
+	bool		binary = get_fn_expr_argtype(fcinfo->flinfo, 1) == BYTEAOID;
+	struct varlena *data;
+	char	   *name;
+	char	   *bytes;
+	size_t		size;
+	Format		found;
+	MlForeign	foreign = {0};
+	MlModel    *model;
+	MlVersionRow row = {0};
+	TupleDesc	desc;
+	Datum		values[6];
+	bool		nulls[6] = {false};
+	int			version;
+
+	PreventCommandIfReadOnly("ml_import()");
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", PG_ARGISNULL(0) ? "model" : "data")));
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "ml_import must return a row");
+	desc = BlessTupleDesc(desc);
+	MemoryContextSwitchTo(cxt);
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	ml_catalog_check_store(name);
+	data = PG_GETARG_VARLENA_PP(1);
+	bytes = VARDATA_ANY(data);
+	size = VARSIZE_ANY_EXHDR(data);
+	if (!binary)
+	{
+		char	   *utf8 = pg_server_to_any(bytes, (int) size, PG_UTF8);
+
+		size = utf8 == bytes ? size : strlen(utf8);
+		bytes = utf8;
+	}
+	found = find_format(PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2)), bytes, size);
+	found.format->read(bytes, size, &foreign);
+	model = make_model(fcinfo, found.algorithm, &foreign);
+	row.source = psprintf("%s model", found.format->name);
+	row.value = row.baseline = get_float8_nan();
+	row.notes = pg_any_to_server(foreign.note, strlen(foreign.note), PG_UTF8);
+	row.elapsed = (GetCurrentTimestamp() - start) / 1e6;
+	version = ml_catalog_store(name, ml_model_pack(model), model, &row);
+
+	MemoryContextSwitchTo(caller);
+	values[0] = CStringGetTextDatum(name);
+	values[1] = Int32GetDatum(version);
+	values[2] = CStringGetTextDatum(found.algorithm->name);
+	values[3] = CStringGetTextDatum(model->task == ML_CLASSIFICATION ? "classification" : "regression");
+	values[4] = Int32GetDatum(foreign.p);
+	values[5] = CStringGetTextDatum(row.notes);
+	MemoryContextDelete(cxt);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
+}
+
+/* ---- export ---- */
+
+/* What another library cannot do before its trees: everything but numbers and categories as they are. */
+static void
+check_encoding(const MlEncoder *enc, const char *format)
+{
+	for (int i = 0; i < enc->schema->ncolumns; i++)
+	{
+		const MlEncoding *e = &enc->columns[i];
+		bool		as_is = e->code == ML_CODE_LEVEL ||
+			(e->code == ML_CODE_NUMBER && e->impute == ML_IMPUTE_NATIVE && !e->indicator);
+
+		for (int c = 0; as_is && e->code == ML_CODE_NUMBER && c < enc->schema->columns[i].cells; c++)
+			as_is = (e->center == NULL || e->center[c] == 0) && (e->scale == NULL || e->scale[c] == 1);
+		if (!as_is)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("a model with column \"%s\" of type %s cannot be written in format \"%s\"",
+							enc->schema->columns[i].name, enc->schema->columns[i].type, format),
+					 errdetail("The model changes the values of this column before it uses them, which the format cannot tell.")));
+	}
+}
+
+/* {"categories": {"cut": ["Fair", ...]}, "labels": [...]}: which code is which text. */
+static char *
+make_note(const MlModel *model)
+{
+	const MlSchema *schema = model->encoder->schema;
+	StringInfoData s;
+	const char *comma = "";
+
+	initStringInfo(&s);
+	appendStringInfoString(&s, "{\"categories\": {");
+	for (int i = 0; i < schema->ncolumns; i++)
+	{
+		const MlColumn *col = &schema->columns[i];
+
+		if (model->encoder->columns[i].code != ML_CODE_LEVEL)
+			continue;
+		appendStringInfoString(&s, comma);
+		escape_json(&s, col->name);
+		appendStringInfoString(&s, ": [");
+		for (int c = 0; c < ml_dict_size(col->dict); c++)
+		{
+			int			length;
+
+			appendStringInfoString(&s, c > 0 ? ", " : "");
+			escape_json(&s, ml_dict_get(col->dict, c, &length));
+		}
+		appendStringInfoString(&s, "]");
+		comma = ", ";
+	}
+	appendStringInfoString(&s, "}, \"labels\": [");
+	for (int k = 0; k < model->classes; k++)
+	{
+		appendStringInfoString(&s, k > 0 ? ", " : "");
+		escape_json(&s, model->labels[k]);
+	}
+	appendStringInfoString(&s, "]}");
+	return pg_server_to_any(s.data, s.len, PG_UTF8);
+}
+
+/* ml_export(model name or value, format) */
+ML_FUNCTION(ml_sql_export)
+{
+	const MlModel *model = ml_site(fcinfo, ML_VIEW)->model;
+	const MlEncoder *enc = model->encoder;
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	Format		found = find_format(name, NULL, 0);
+	MlForeign	foreign = {0};
+	char	  **names = palloc(Max(enc->p, 1) * sizeof(char *));
+	MlWriter	writer;
+
+	if (found.format->write == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("format \"%s\" can be read, but not written", name)));
+	if (model->algorithm->save != found.algorithm->save)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a model of algorithm \"%s\" cannot be written in format \"%s\"", model->algorithm->name, name)));
+	check_encoding(enc, name);
+	for (int j = 0; j < enc->p; j++)
+		names[j] = pg_server_to_any(enc->names[j], strlen(enc->names[j]), PG_UTF8);
+	foreign.task = model->task;
+	foreign.p = enc->p;
+	foreign.classes = model->classes;
+	foreign.names = (const char *const *) names;
+	foreign.note = make_note(model);
+	foreign.model = model->fit;
+	ml_writer_init(&writer);
+	found.format->write(&foreign, &writer);
+	PG_RETURN_TEXT_P(cstring_to_text(pg_any_to_server(writer.buf.data, writer.buf.len, PG_UTF8)));
+}
