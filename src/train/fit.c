@@ -278,7 +278,7 @@ typedef struct TileReader
 	MlTraining *t;
 	const MlMask *mask;
 	const MlEncoder *enc;
-	const MlOutOfFold *oof;
+	MlOutOfFold *oof;
 	const MlProblem *problem;	/* NULL: unscaled */
 	MlRowView	view;			/* rows of the tile */
 	double	   *block;			/* their cells, one behind the other */
@@ -778,16 +778,20 @@ ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *
 		fit->problem.carry = start ? start->carry : NULL;
 		fit->problem.ncarry = start ? start->ncarry : 0;
 		run_fit(&r, fit);
-		return fit;
-	}
-	if (start && start->carry && start->problem.p == fit->problem.p && start->converged)
-	{
-		carry = start->carry;
-		ncarry = start->ncarry;
 	}
 	else
-		warm_start(&r, fit, &carry, &ncarry);
-	run_passes(&r, t->rows, fit, carry, ncarry);
+	{
+		if (start && start->carry && start->problem.p == fit->problem.p && start->converged)
+		{
+			carry = start->carry;
+			ncarry = start->ncarry;
+		}
+		else
+			warm_start(&r, fit, &carry, &ncarry);
+		run_passes(&r, t->rows, fit, carry, ncarry);
+	}
+	if (r.oof)
+		ml_out_of_fold_free(t, r.oof);
 	return fit;
 }
 

@@ -165,6 +165,7 @@ typedef struct MlOutOfFold
 
 extern bool ml_any_target_encoding(const MlTraining *t);
 extern MlOutOfFold *ml_learn_out_of_fold(MlTraining *t, const MlMask *mask, const MlEncoder *enc);
+extern void ml_out_of_fold_free(const MlTraining *t, MlOutOfFold *oof);
 extern void ml_out_of_fold_row(const MlTraining *t, const MlEncoder *enc, const MlOutOfFold *oof,
 							   const double *row, double *x);
 extern MlEncoder *ml_learn_encoder(MlTraining *t, const MlMask *mask);

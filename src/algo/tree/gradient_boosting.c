@@ -195,6 +195,7 @@ set_growth(MlBoosting *b)
 		.seed = b->problem->seed,
 		.g_unit = 1,
 		.h_unit = 1,
+		.packed = b->matrix->rows >= ML_PACKED_ROWS,
 	};
 }
 

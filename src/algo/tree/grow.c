@@ -92,6 +92,7 @@ struct MlGrower
 	int		   *holder;			/* nodes whose segments hold the leaves, left to right */
 	int			nholders;
 	int			holder_room;
+	bool		packable;		/* there is room for packed sums */
 	Leaves	   *leaves;			/* of each thread */
 	int			leaf_room;
 	const MlTree *tree;
@@ -169,6 +170,7 @@ ml_grower_create(MlMatrix *matrix, const MlGrowth *growth)
 	grower->block = ml_alloc(matrix->nblocks, sizeof(MlBlock *));
 	plan_create(&grower->plan, matrix, growth);
 	plan_create(&grower->tried, matrix, growth);
+	grower->packable = grower->plan.packed;
 	for (int j = 0; j < in_tree; j++)
 		grower->plan.column[j] = j;
 	plan_set(&grower->plan, matrix, in_tree);
@@ -624,6 +626,7 @@ begin(MlGrower *grower, const MlGrowth *growth)
 	MlPlan	   *plan = &grower->plan;
 	int			n = ml_draw_count(growth->colsample_tree, matrix->p);
 
+	plan->packed = grower->tried.packed = grower->packable && growth->packed;
 	ml_search_set(&grower->search, growth);
 	ml_draw_sample(&grower->search, ml_grow_hash(growth->seed, 0x74726565u), matrix->p, n, plan->column);
 	plan_set(plan, matrix, n);

@@ -42,7 +42,8 @@ typedef struct MlGrowth
 	double		g_unit;			/* gradient.g x g_unit is the real gradient */
 	double		h_unit;
 	int			few_rows;		/* nodes of at most so many rows are grown from a copy of them; 0: what is fastest */
-	bool		packed;			/* gradients are small enough (|g| < 2^16, h < 2^16) for sums in 32 bits over a block */
+	bool		packed;			/* gradients are small enough (|g| < 2^16, h < 2^16) for sums in 32 bits over a block;
+								 * a tree's own choice, if ml_grower_create had it */
 } MlGrowth;
 
 /* A grown tree, in the terms of its matrix.  Node 0 is the root; children lie next to each other. */

@@ -8,7 +8,7 @@
 
 static const MlParam forest_params[] = {
 	{"n_estimators", "number of trees", ML_PARAM_INT, offsetof(MlForestParams, n_estimators), "100", 1, 100000, NULL},
-	{"max_features", "share of the columns that a node tries; auto: the square root of their number for classes, all for a number",
+	{"max_features", "share of the columns that a node tries; \"auto\": the square root of their number for classes, all for a number",
 	ML_PARAM_REAL, offsetof(MlForestParams, max_features), NULL, 0, 1, NULL},
 	{"bootstrap", "each tree sees a sample of the rows drawn with replacement", ML_PARAM_BOOL,
 	offsetof(MlForestParams, bootstrap), "true", 0, 0, NULL},

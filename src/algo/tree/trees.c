@@ -169,14 +169,15 @@ use_set(MlTrees *trees, uint32_t i, uint32_t at)
 
 	trees->leaf[i] = at;
 	trees->categories = true;
-	if (trees->levels[node->feature & ML_NODE_FEATURE] > ML_WORD_LEVELS || (node->feature & ML_NODE_OTHERS_LEFT) != 0)
+	if (trees->levels[node->feature & ML_NODE_FEATURE] > ML_WORD_LEVELS)
 	{
 		node->feature |= ML_NODE_LARGE;
 		trees->large = true;
 	}
 	for (int l = 0; l < ML_WORD_LEVELS; l++)
 		word |= (uint64_t) ml_category_right(trees, i, l) << l;
-	word |= (uint64_t) ml_category_right(trees, i, NAN) << ML_WORD_LEVELS;
+	word |= (uint64_t) ml_category_right(trees, i, DBL_MAX) << ML_WORD_OTHERS;
+	word |= (uint64_t) ml_category_right(trees, i, NAN) << ML_WORD_MISSING;
 	memcpy(&node->threshold, &word, sizeof(word));
 }
 

@@ -40,14 +40,17 @@ typedef struct MlTreeNode
 #define ML_NODE_MISSING_RIGHT (1u << 24)
 #define ML_NODE_CATEGORY (1u << 25)
 #define ML_NODE_LEAF (1u << 26)
-#define ML_NODE_LARGE (1u << 27)	/* category: of a column with more than ML_WORD_LEVELS, or the next */
+#define ML_NODE_LARGE (1u << 27)	/* category: of a column with more than ML_WORD_LEVELS */
 #define ML_NODE_OTHERS_LEFT (1u << 28)	/* categories beyond the set go left, whatever missing values do; of imported models */
 
 /*
  * A category split of a column with few levels has in the place of its threshold
- * a word of 64 bits: bit l says that level l goes right, the last one that missing values do.
+ * a word of 64 bits: bit l says that level l goes right, the last one that missing
+ * values do, the one before that any other x does.
  */
-#define ML_WORD_LEVELS 63
+#define ML_WORD_LEVELS 62
+#define ML_WORD_OTHERS 62
+#define ML_WORD_MISSING 63
 
 typedef struct MlTrees
 {
