@@ -42,7 +42,8 @@ typedef struct MlTraining
 	MemoryContext cxt;
 	MlSource   *source;
 	const MlAlgorithm *algorithm;
-	bool		algorithm_chosen;	/* by us */
+	bool		compares;		/* without an algorithm named, several are tried; set before ml_training_open */
+	bool		algorithm_open; /* they are still to be tried */
 	Jsonb	   *params_json;	/* all, with defaults */
 	void	   *params;
 	MlCoreParams core;
@@ -136,6 +137,12 @@ typedef struct MlMask
 extern void ml_balance_classes(MlTraining *t, const MlMask *mask);
 
 extern void ml_training_open(MlTraining *t, const MlRequest *request);
+extern void ml_training_params(MlTraining *t, Jsonb *given);	/* of t->algorithm */
+
+/* choose.c: the algorithm when none is named; on `mask`, the one that does best there. */
+extern void ml_choose_first(MlTraining *t, bool compare);
+extern void ml_choose_algorithm(MlTraining *t, const MlMask *mask);
+
 extern void ml_training_collect(MlTraining *t);
 extern MlSplit *ml_training_split(MlTraining *t, int nparts, const double *shares);
 
@@ -188,6 +195,9 @@ typedef struct MlFit
 } MlFit;
 extern MlFit *ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *start);
 extern void ml_fit_free(MlFit *fit);	/* the model; prior and carry stay */
+/* Sum of the weighted losses of the rows of `test` after a fit to those of `train`, and the first `room` of them. */
+extern double ml_row_losses(MlTraining *t, const MlMask *train, const MlMask *test, const void *params,
+							double *loss, int room, int *n);
 extern const void *ml_choose_params(MlTraining *t, const MlMask *mask);	/* "cv" replaced by numbers */
 
 /* constraints.c: parameters of types signs and sets */

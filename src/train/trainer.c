@@ -118,6 +118,7 @@ ml_training_begin(const char *command, const MlRequest *request)
 	t->cxt = cxt;
 	t->warnings.cxt = cxt;
 	ml_warnings_push(&t->warnings);
+	t->compares = strcmp(command, "cv") != 0;
 	ml_progress_start(command, InvalidOid);
 	ml_progress_phase(ML_PHASE_ANALYZE);
 	ml_training_open(t, request);
@@ -234,6 +235,7 @@ train_collected(MlTraining *t, Outcome *o)
 
 		holdout.split = train.split = ml_training_split(t, 2, shares);
 		holdout.inside = true;
+		ml_choose_algorithm(t, &train);
 		o->params = ml_choose_params(t, &train);
 		ml_progress_phase(ML_PHASE_FIT);
 		t->keep_measured = keeps_measured(t, shares[1]);
@@ -245,6 +247,7 @@ train_collected(MlTraining *t, Outcome *o)
 		ml_metrics_free(model);
 		ml_metrics_free(baseline);
 	}
+	ml_choose_algorithm(t, NULL);
 	if (t->keep_measured)
 	{
 		o->fit = measured;

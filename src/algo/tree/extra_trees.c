@@ -13,7 +13,7 @@ static const MlParam extra_params[] = {
 	offsetof(MlForestParams, bootstrap), "false", 0, 0, NULL},
 	{"subsample", "rows in a tree's sample, as a share of all", ML_PARAM_REAL,
 	offsetof(MlForestParams, subsample), "1", 0.001, 1, NULL},
-	ML_FOREST_PARAMS,
+	ML_FOREST_PARAMS("256"),
 	{NULL}
 };
 
@@ -42,4 +42,5 @@ const MlAlgorithm ml_algo_extra_trees = {
 	.describe = ml_forest_describe,
 	.explain = ml_trees_explain,
 	.importance = ml_trees_importance,
+	.importance_by = ml_trees_importance_by,
 };

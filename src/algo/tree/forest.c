@@ -25,6 +25,7 @@
 
 #define MAX_COPIES 15			/* of a row in a bootstrap sample: more has a probability below 1e-13 */
 #define SAMPLE_ATTEMPTS 100		/* until a sample of few rows is not empty */
+#define TREES_TO_JUDGE 3			/* by which the size of the forest is judged */
 #define MODEL_BYTES (1024.0 * 1024 * 1024)	/* no value in PostgreSQL can be larger */
 
 const char *const ml_forest_criteria[] = {"auto", "gini", "entropy", "squared", NULL};
@@ -304,6 +305,26 @@ check_size(const Training *t)
 					  all / MODEL_BYTES, trees->nnodes, trees->ntrees, t->params->n_estimators);
 }
 
+/*
+ * Trees are about as large as those so far: room for the others is asked for at
+ * once.  When there is too little the error names all of it, and comes early.
+ */
+static void
+reserve_rest(const Training *t)
+{
+	MlTrees    *trees = &t->forest->trees;
+	double		all = 1.02 * t->params->n_estimators / trees->ntrees;
+	double		rest = all - 1;
+	size_t		bytes = (size_t) (all * (trees->nnodes * (sizeof(MlTreeNode) + sizeof(uint32_t) + sizeof(float) + sizeof(double)) +
+										 trees->nleaves * sizeof(double) * trees->width + trees->nsets * sizeof(uint32_t)));
+
+	if (rest <= 0 || trees->nnodes * all > INT32_MAX)
+		return;
+	if (bytes > ml_memory_left())
+		ml_free(ml_alloc(bytes, 1));
+	ml_trees_reserve(trees, (uint32_t) (trees->nnodes * rest), (uint32_t) (trees->nleaves * rest), (uint32_t) (trees->nsets * rest));
+}
+
 static void
 prune(const Training *t, MlTree *tree)
 {
@@ -334,6 +355,8 @@ grow_tree(Training *t, int i)
 	ml_free(value);
 	ml_tree_free(tree);
 	check_size(t);
+	if (i + 1 == TREES_TO_JUDGE)
+		reserve_rest(t);
 	ml_report_iteration(i + 1, NAN);
 }
 

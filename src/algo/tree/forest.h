@@ -38,7 +38,7 @@ typedef struct MlForestParams
 extern const char *const ml_forest_criteria[];
 
 /* What is the same in all of the tables of parameters. */
-#define ML_FOREST_PARAMS \
+#define ML_FOREST_PARAMS(bins) \
 	{"max_depth", "greatest depth; 0: no limit", ML_PARAM_INT, \
 	offsetof(MlForestParams, max_depth), "0", 0, ML_TREE_MAX_DEPTH, NULL}, \
 	{"max_leaves", "greatest number of leaves, the most useful split first; 0: no limit", ML_PARAM_INT, \
@@ -52,7 +52,7 @@ extern const char *const ml_forest_criteria[];
 	{"ccp_alpha", "cost-complexity pruning: the loss, as a mean over rows, that a further leaf must save", ML_PARAM_REAL, \
 	offsetof(MlForestParams, ccp_alpha), "0", 0, 1e300, NULL}, \
 	{"max_bin", "values of a column that are told apart", ML_PARAM_INT, \
-	offsetof(MlForestParams, max_bin), "256", 2, ML_MAX_BIN, NULL}
+	offsetof(MlForestParams, max_bin), bins, 2, ML_MAX_BIN, NULL}
 
 /* The model: what predicts, first, and what is known about it. */
 typedef struct MlForest

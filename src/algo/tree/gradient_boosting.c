@@ -472,5 +472,6 @@ const MlAlgorithm ml_algo_gradient_boosting = {
 	.describe = ml_trees_describe,
 	.explain = ml_trees_explain,
 	.importance = ml_trees_importance,
+	.importance_by = ml_trees_importance_by,
 	.formats = formats,
 };

@@ -102,7 +102,7 @@ create_lanes(MlGrower *grower, const MlGrowth *growth)
 
 		ml_search_create(&lane->search, matrix, growth, plan, grower->nodes.words);
 		ml_adder_create(&lane->adder, matrix, most_cells(matrix, plan->n), plan);
-		lane->subtree = ml_subtree_create(matrix, plan, grower->few);
+		lane->subtree = ml_subtree_create(matrix, plan, grower->few, grower->nlanes == 1);
 		lane->spare = ml_alloc(ML_BLOCK_ROWS, sizeof(uint16_t));
 		if (t > 0)
 			lane->cells = ml_alloc(grower->slot_cells, sizeof(int64_t));
@@ -134,7 +134,7 @@ ml_grower_create(MlMatrix *matrix, const MlGrowth *growth)
 	if (grower->few > SUBTREE_WORK / tried)
 		grower->few = SUBTREE_WORK / tried;
 	if (growth->few_rows > 0)
-		grower->few = growth->few_rows;
+		grower->few = growth->few_rows < ML_BLOCK_ROWS ? growth->few_rows : ML_BLOCK_ROWS;
 	grower->nodes.classes = grower->plan.classes;
 	grower->nodes.words = set_words(matrix);
 	for (int j = 0; j < matrix->p; j++)
@@ -421,9 +421,9 @@ begin(MlGrower *grower, const MlGrowth *growth)
 	MlPlan	   *plan = &grower->plan;
 	int			n = ml_draw_count(growth->colsample_tree, matrix->p);
 
+	plan->packed = grower->tried.packed = grower->packable && growth->packed;
 	for (int t = 0; t < grower->nlanes; t++)
 		ml_search_set(&grower->lane[t].search, growth);
-	plan->packed = grower->tried.packed = grower->packable && growth->packed;
 	ml_draw_sample(&grower->lane->search, ml_grow_hash(growth->seed, 0x74726565u), matrix->p, n, plan->column);
 	plan_set(plan, matrix, n);
 	grower->nodes.n = 0;

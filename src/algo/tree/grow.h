@@ -51,9 +51,11 @@ typedef struct MlGrown
 {
 	int			left;			/* 0: a leaf; right child: left + 1 */
 	int			feature;
-	int			bin;			/* number: bins below this one go left */
-	double		threshold;		/* number: values below go left */
-	bool		missing_left;	/* where missing values go, and unseen categories that are not others_left */
+	int			bin;			/* number: bins below this one go left; bins.n: all but missing values do */
+	double		threshold;		/* number: values below go left; a cut of the column, DBL_MAX where all numbers do.  Of the
+								 * cuts between two bins with rows in the node the one nearest to their middle */
+	bool		missing_left;	/* where missing values and categories unseen in the node go: where they gain most,
+								 * or with the greater weight when the node has none */
 	bool		others_left;	/* where categories beyond the set go; only of imported trees */
 	uint32_t   *set;			/* category: bit l says that level l goes left; else NULL */
 	int			depth;

@@ -19,6 +19,12 @@
 #define PREFETCH(address) ((void) 0)
 #endif
 
+/*
+ * Cells to be updated between two looks at interrupts: some 10 ms.  A kernel does no more, so that
+ * matrices of more columns than this over ML_BLOCK_ROWS are worked on in parts of blocks.
+ */
+#define ML_UPDATES 16777216
+
 /* Which columns are in a histogram, and where. */
 typedef struct MlPlan
 {
@@ -225,7 +231,8 @@ extern void ml_histogram_flush(const MlMatrix *matrix, const MlPlan *plan, MlAdd
 
 typedef struct MlSubtree MlSubtree;	/* scratch space of a thread */
 
-extern MlSubtree *ml_subtree_create(const MlMatrix *matrix, const MlPlan *plan, int rows);
+/* With `interrupts` they are let through while it grows: only where no other thread is at work. */
+extern MlSubtree *ml_subtree_create(const MlMatrix *matrix, const MlPlan *plan, int rows, bool interrupts);
 extern void ml_subtree_free(MlSubtree *subtree);
 
 /* Copies the rows of a segment: more of the node to be grown. */
@@ -324,12 +331,6 @@ typedef enum MlWay
 	ML_WAY_FEW,
 	ML_WAY_MANY
 } MlWay;
-
-/*
- * Cells to be updated between two looks at interrupts: some 10 ms.  A kernel does no more, so that
- * matrices of more columns than this over ML_BLOCK_ROWS are worked on in parts of blocks.
- */
-#define ML_UPDATES 16777216
 
 /* grow.c */
 extern MlWay ml_grower_way(const MlGrower *grower, int i);

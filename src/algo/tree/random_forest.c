@@ -14,7 +14,7 @@ static const MlParam forest_params[] = {
 	offsetof(MlForestParams, bootstrap), "true", 0, 0, NULL},
 	{"subsample", "rows in a tree's sample, as a share of all", ML_PARAM_REAL,
 	offsetof(MlForestParams, subsample), "1", 0.001, 1, NULL},
-	ML_FOREST_PARAMS,
+	ML_FOREST_PARAMS("256"),
 	{NULL}
 };
 
@@ -40,4 +40,5 @@ const MlAlgorithm ml_algo_random_forest = {
 	.describe = ml_forest_describe,
 	.explain = ml_trees_explain,
 	.importance = ml_trees_importance,
+	.importance_by = ml_trees_importance_by,
 };

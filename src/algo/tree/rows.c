@@ -10,7 +10,7 @@
 #include "growing.h"
 #include "num/threads.h"
 
-#define AHEAD 24				/* rows to prefetch ahead of their bin's use */
+#define AHEAD 64				/* rows to prefetch ahead of their bin's use */
 #define CHUNK 8192				/* segments allocated at once */
 #define SHARED_ROWS 8192		/* of a node that is worth several threads */
 
@@ -214,6 +214,43 @@ ml_grower_sum(MlGrower *grower, int i, const MlPlan *plan)
 	run(&job, node->nsegments * pieces, grower->slot[node->slot]);
 }
 
+/* Moves rows whose bin goes left to the front, the others to spare; returns how many go left. */
+static int
+part8(const uint8_t *bin, size_t p, uint16_t *order, int n, const uint8_t *goes, uint16_t *spare)
+{
+	int			left = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		uint16_t	row = order[i];
+
+		if (i + AHEAD < n)
+			PREFETCH(bin + order[i + AHEAD] * p);
+		order[left] = row;
+		spare[i - left] = row;
+		left += goes[bin[row * p]];
+	}
+	return left;
+}
+
+static int
+part16(const uint16_t *bin, size_t p, uint16_t *order, int n, const uint8_t *goes, uint16_t *spare)
+{
+	int			left = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		uint16_t	row = order[i];
+
+		if (i + AHEAD < n)
+			PREFETCH(bin + order[i + AHEAD] * p);
+		order[left] = row;
+		spare[i - left] = row;
+		left += goes[bin[row * p]];
+	}
+	return left;
+}
+
 /* Parts a segment of a block: rows that go left first, all in the order they had.  Returns how many go left. */
 int
 ml_grower_part(MlGrower *grower, MlLane *lane, const MlBlock *block, int feature, uint16_t *order, int n)
@@ -221,44 +258,14 @@ ml_grower_part(MlGrower *grower, MlLane *lane, const MlBlock *block, int feature
 	const MlMatrix *matrix = grower->matrix;
 	const uint8_t *goes = grower->goes;
 	uint16_t   *spare = lane->spare;
-	size_t		p = matrix->p;
-	int			left = 0;
-	int			right = 0;
+	int			left;
+	int			right;
 
 	if (matrix->wide)
-	{
-		const uint16_t *bin = block->bin16 + feature;
-
-		for (int i = 0; i < n; i++)
-		{
-			uint16_t	row = order[i];
-			int			g = goes[bin[row * p]];
-
-			if (i + AHEAD < n)
-				PREFETCH(bin + order[i + AHEAD] * p);
-			order[left] = row;
-			spare[right] = row;
-			left += g;
-			right += 1 - g;
-		}
-	}
+		left = part16(block->bin16 + feature, matrix->p, order, n, goes, spare);
 	else
-	{
-		const uint8_t *bin = block->bin8 + feature;
-
-		for (int i = 0; i < n; i++)
-		{
-			uint16_t	row = order[i];
-			int			g = goes[bin[row * p]];
-
-			if (i + AHEAD < n)
-				PREFETCH(bin + order[i + AHEAD] * p);
-			order[left] = row;
-			spare[right] = row;
-			left += g;
-			right += 1 - g;
-		}
-	}
+		left = part8(block->bin8 + feature, matrix->p, order, n, goes, spare);
+	right = n - left;
 	memcpy(order + left, spare, sizeof(uint16_t) * right);
 	return left;
 }
