@@ -339,7 +339,7 @@ ML_FUNCTION(ml_sql_export)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("format \"%s\" can be read, but not written", name)));
-	if (model->algorithm->save != found.algorithm->save)
+	if (model->algorithm->predict != found.algorithm->predict)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("a model of algorithm \"%s\" cannot be written in format \"%s\"", model->algorithm->name, name)));
