@@ -30,11 +30,11 @@ sub fails
 sql(q{CREATE EXTENSION ml_ext;
 	CREATE TABLE t AS SELECT i::float8 AS x, (2 * i + i % 3)::float8 AS y FROM generate_series(1, 400) i;
 	CREATE TABLE armed (step text);
-	CREATE FUNCTION wait_here(step text) RETURNS void LANGUAGE plpgsql AS $$
-		BEGIN IF EXISTS (SELECT FROM public.armed a WHERE a.step = $1) THEN PERFORM pg_catalog.pg_sleep(60); END IF; END $$;
+	CREATE FUNCTION wait_here(step text) RETURNS float8 LANGUAGE plpgsql AS $$
+		BEGIN IF EXISTS (SELECT FROM public.armed a WHERE a.step = $1) THEN PERFORM pg_catalog.pg_sleep(60); END IF; RETURN 1; END $$;
 	CREATE FUNCTION wait_trigger() RETURNS trigger LANGUAGE plpgsql AS $$
 		BEGIN PERFORM public.wait_here(tg_argv[0]); RETURN new; END $$;
-	CREATE VIEW slow AS SELECT x, y, CASE WHEN x = 300 THEN wait_here('read') END AS w FROM t;});
+	CREATE VIEW slow AS SELECT x, y, CASE WHEN x = 300 THEN wait_here('read') ELSE sin(x) END AS w FROM t;});
 sql($train) for 1 .. 2;
 sql(qq{CREATE TRIGGER a1 BEFORE INSERT ON ml.version FOR EACH ROW EXECUTE FUNCTION wait_trigger('before version');
 	CREATE TRIGGER z1 AFTER INSERT ON ml.version FOR EACH ROW EXECUTE FUNCTION wait_trigger('after version');
@@ -42,8 +42,7 @@ sql(qq{CREATE TRIGGER a1 BEFORE INSERT ON ml.version FOR EACH ROW EXECUTE FUNCTI
 	CREATE TRIGGER z2 AFTER UPDATE ON ml.model FOR EACH ROW EXECUTE FUNCTION wait_trigger('after model');
 	CREATE TRIGGER a3 BEFORE INSERT ON ml.model FOR EACH ROW EXECUTE FUNCTION wait_trigger('new model');
 	CREATE TRIGGER a4 BEFORE INSERT ON ml.alias FOR EACH ROW EXECUTE FUNCTION wait_trigger('alias');
-	CREATE TRIGGER a5 BEFORE UPDATE ON ml.version FOR EACH ROW EXECUTE FUNCTION wait_trigger('archive');
-	CREATE CONSTRAINT TRIGGER c1 AFTER UPDATE ON ml.model DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait_trigger('commit')});
+	CREATE TRIGGER a5 BEFORE UPDATE ON ml.version FOR EACH ROW EXECUTE FUNCTION wait_trigger('archive')});
 
 my $state = q{SELECT m.name, m.current_version, m.last_version, m.history, v.version, v.archived_at IS NULL, a.alias,
 	(SELECT count(*) FROM ml.audit) FROM ml.model m JOIN ml.version v USING (model_id) LEFT JOIN ml.alias a USING (model_id, version) ORDER BY 1, 5};
@@ -58,7 +57,7 @@ sub crash
 	my ($in, $out) = ('', '');
 	my $run = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $statement ], \$in, '>&', \$out);
 	my $pid = '';
-	for (my $i = 0; $i < 600 && $pid eq ''; $i++)
+	for (my $i = 0; $i < 200 && $pid eq ''; $i++)
 	{
 		$pid = sql(q{SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'});
 		usleep(50_000) if $pid eq '';
@@ -73,24 +72,24 @@ sub crash
 }
 
 crash('read', q{SELECT * FROM ml_train('m', 'slow', target => 'y', features => '{x,w}')});
-crash('read', q{SELECT * FROM ml_train('m', 'SELECT x, y, (w IS NULL)::int AS w FROM slow', target => 'y', algorithm => 'gradient_boosting')});
+crash('read', q{SELECT * FROM ml_train('m', 'SELECT * FROM slow', target => 'y', algorithm => 'gradient_boosting')});
 crash('before version', $train);
 crash('after version', $train);
 crash('before model', $train);
 crash('after model', $train);
-crash('commit', $train);
+crash('commit', qq{BEGIN; $train; SELECT wait_here('commit'); COMMIT});
 crash('new model', q{SELECT * FROM ml_train('n', 't', target => 'y')});
 crash('before model', q{SELECT ml_promote('m', 1)});
 crash('after model', q{SELECT ml_promote('m', 1)});
-crash('commit', q{SELECT ml_promote('m', 1)});
-crash('commit', q{SELECT ml_rollback('m')});
-crash('commit', q{SELECT ml_rename('m', 'other')});
+crash('commit', q{BEGIN; SELECT ml_promote('m', 1); SELECT wait_here('commit'); COMMIT});
+crash('commit', q{BEGIN; SELECT ml_rollback('m'); SELECT wait_here('commit'); COMMIT});
+crash('commit', q{BEGIN; SELECT ml_rename('m', 'other'); SELECT wait_here('commit'); COMMIT});
 crash('alias', q{SELECT ml_set_alias('m', 'prod', 1)});
 crash('archive', q{SELECT ml_archive('m', 1)});
 is(sql($train), '3', 'then a training works, and no number was lost');
 is(sql('SELECT * FROM ml_verify()'), '', 'and nothing is broken');
 sql('DROP TRIGGER a1 ON ml.version; DROP TRIGGER z1 ON ml.version; DROP TRIGGER a2 ON ml.model; DROP TRIGGER z2 ON ml.model;
-	DROP TRIGGER a3 ON ml.model; DROP TRIGGER a4 ON ml.alias; DROP TRIGGER a5 ON ml.version; DROP TRIGGER c1 ON ml.model');
+	DROP TRIGGER a3 ON ml.model; DROP TRIGGER a4 ON ml.alias; DROP TRIGGER a5 ON ml.version');
 
 # ---- an owner without further rights: install, audit, dump, restore ----
 
@@ -151,7 +150,6 @@ pass('without the extension roles can be dropped');
 
 # ---- 10,000 models ----
 
-my $lookups = join ';', map { "SELECT ml_has_privilege('m', 'predict')" } 1 .. 3;
 sub scans { return sql(q{SELECT pg_stat_force_next_flush()}) . sql(q{SELECT sum(seq_scan) FROM pg_stat_user_tables WHERE relid IN ('ml.model'::regclass, 'ml.version'::regclass, 'ml.privilege'::regclass, 'ml.alias'::regclass)}); }
 sql(q{SELECT ml_set_alias('m', 'prod', 2)});
 sql(q{
