@@ -57,11 +57,12 @@ ml_acl_require(const MlCatalogModel *model, MlPrivilege need)
 ML_FUNCTION(ml_sql_has_privilege)
 {
 	char		name[NAMEDATALEN];
+	char		alias[NAMEDATALEN];
 	int			version;
 	MlCatalogModel model;
 	MlPrivilege need = ml_acl_parse(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 
-	ml_catalog_split(text_to_cstring(PG_GETARG_TEXT_PP(0)), name, &version);
+	ml_catalog_split(text_to_cstring(PG_GETARG_TEXT_PP(0)), name, &version, alias);
 	PG_RETURN_BOOL(ml_catalog_find(name, GetUserId(), &model) && model.level >= need);
 }
 

@@ -32,10 +32,18 @@ typedef struct MlCatalogVersion
 
 /* What stands after the '@' of a model's name; versions are > 0. */
 #define ML_CURRENT 0			/* nothing, or "champion" */
-#define ML_CHALLENGER (-1)		/* the newest version that is not the current one */
+#define ML_CHALLENGER (-1)		/* that alias, or else the newest version that is neither current nor archived */
+#define ML_ALIAS (-2)			/* a name of its own */
 
-/* Splits 'name@version'; false when nothing stands after the name.  42602 for a bad version. */
-extern bool ml_catalog_split(const char *text, char *name, int *version);
+/*
+ * Splits 'name@version'; false when nothing stands after the name.  42602 for what
+ * can be no version.  `alias` has room for a name, and gets one with ML_ALIAS.
+ */
+extern bool ml_catalog_split(const char *text, char *name, int *version, char *alias);
+extern bool ml_catalog_alias_fits(const char *alias);	/* can it stand behind "@"? */
+
+/* The version that an alias names, 0 when there is none. */
+extern int	ml_catalog_alias(int64 model_id, const char *alias);
 
 /* False when there is no such row.  No privilege is required: look at `level`. */
 extern bool ml_catalog_find(const char *name, Oid role, MlCatalogModel *model);

@@ -18,6 +18,8 @@
  */
 #include "core/acl.h"
 
+#include "core/roles.h"
+
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
@@ -50,18 +52,19 @@
 
 typedef enum MlTable
 {
-	T_MODEL, T_VERSION, T_PRIVILEGE, T_COUNT
+	T_MODEL, T_VERSION, T_PRIVILEGE, T_ALIAS, T_COUNT
 } MlTable;
 
 typedef enum MlField
 {
 	M_ID, M_NAME, M_OWNER, M_CURRENT,
-	V_ID, V_MODEL_ID, V_VERSION, V_MODEL,
+	V_ID, V_MODEL_ID, V_VERSION, V_MODEL, V_ARCHIVED,
 	P_MODEL_ID, P_GRANTEE, P_PRIVILEGE,
+	A_MODEL_ID, A_ALIAS, A_VERSION,
 	FIELD_COUNT
 } MlField;
 
-static const char *const table_names[T_COUNT] = {"model", "version", "privilege"};
+static const char *const table_names[T_COUNT] = {"model", "version", "privilege", "alias"};
 
 static const struct
 {
@@ -77,14 +80,18 @@ static const struct
 	{T_VERSION, "model_id", INT8OID},
 	{T_VERSION, "version", INT4OID},
 	{T_VERSION, "model", InvalidOid},
+	{T_VERSION, "archived_at", TIMESTAMPTZOID},
 	{T_PRIVILEGE, "model_id", INT8OID},
 	{T_PRIVILEGE, "grantee", REGROLEOID},
-	{T_PRIVILEGE, "privilege", TEXTOID}
+	{T_PRIVILEGE, "privilege", TEXTOID},
+	{T_ALIAS, "model_id", INT8OID},
+	{T_ALIAS, "alias", NAMEOID},
+	{T_ALIAS, "version", INT4OID}
 };
 
 typedef enum MlLookup
 {
-	BY_MODEL_NAME, BY_MODEL_ID, BY_VERSION_ID, BY_VERSION_NUMBER, BY_PRIVILEGE, LOOKUP_COUNT
+	BY_MODEL_NAME, BY_MODEL_ID, BY_VERSION_ID, BY_VERSION_NUMBER, BY_PRIVILEGE, BY_ALIAS, LOOKUP_COUNT
 } MlLookup;
 
 static const struct
@@ -97,7 +104,8 @@ static const struct
 	{T_MODEL, 1, {M_ID}},
 	{T_VERSION, 1, {V_ID}},
 	{T_VERSION, 2, {V_MODEL_ID, V_VERSION}},
-	{T_PRIVILEGE, 1, {P_MODEL_ID}}
+	{T_PRIVILEGE, 1, {P_MODEL_ID}},
+	{T_ALIAS, 2, {A_MODEL_ID, A_ALIAS}}
 };
 
 /* What was found and checked; rebuilt when !valid. */
@@ -145,6 +153,18 @@ typedef struct MlNumberRow
 	int			version;
 } MlNumberRow;
 
+typedef struct MlAliasKey
+{
+	int64		model_id;
+	NameData	alias;
+} MlAliasKey;
+
+typedef struct MlAliasRow
+{
+	MlAliasKey	key;
+	int			version;		/* 0: there is no such alias */
+} MlAliasRow;
+
 typedef struct MlVersionSeen
 {
 	int64		version_id;		/* key */
@@ -172,6 +192,7 @@ static struct
 	HTAB	   *models;
 	HTAB	   *names;
 	HTAB	   *numbers;
+	HTAB	   *aliases;
 	HTAB	   *versions;
 }			rows = {.generation = 1};
 
@@ -335,6 +356,12 @@ field_value(Relation rel, HeapTuple tuple, MlField field)
 	return value;
 }
 
+static bool
+field_isnull(Relation rel, HeapTuple tuple, MlField field)
+{
+	return heap_attisnull(tuple, tables.attnum[field], RelationGetDescr(rel));
+}
+
 static SysScanDesc
 begin_scan(Relation rel, MlLookup lookup, int nkeys, Datum key, Datum key2, Snapshot snapshot)
 {
@@ -417,6 +444,7 @@ refresh_rows(void)
 	rows.models = create_hash("ml_ext models", sizeof(int64), sizeof(MlModelRow));
 	rows.names = create_hash("ml_ext names", NAMEDATALEN, sizeof(MlNameRow));
 	rows.numbers = create_hash("ml_ext version numbers", sizeof(MlNumberKey), sizeof(MlNumberRow));
+	rows.aliases = create_hash("ml_ext aliases", sizeof(MlAliasKey), sizeof(MlAliasRow));
 	rows.versions = create_hash("ml_ext versions", sizeof(int64), sizeof(MlVersionSeen));
 	rows.count = 0;
 	memcpy(&rows.tag, &tag, sizeof(tag));
@@ -597,7 +625,43 @@ ml_catalog_find_version(int64 version_id, MlCatalogVersion *version)
 	return found;
 }
 
-/* A version by its number, or the newest one that is not current. */
+int
+ml_catalog_alias(int64 model_id, const char *alias)
+{
+	MlAliasKey	key;
+	MlAliasRow *row;
+	Relation	rel;
+	Snapshot	snapshots[2];
+	int			version = 0;
+
+	refresh_rows();
+	memset(&key, 0, sizeof(key));
+	key.model_id = model_id;
+	namestrcpy(&key.alias, alias);
+	row = hash_search(rows.aliases, &key, HASH_FIND, NULL);
+	if (row != NULL)
+		return row->version;
+	rel = open_table(T_ALIAS);
+	for (int i = 0, n = snapshots_to_try(snapshots); i < n && version == 0; i++)
+	{
+		SysScanDesc scan = begin_scan(rel, BY_ALIAS, 2, Int64GetDatum(model_id), NameGetDatum(&key.alias), snapshots[i]);
+		HeapTuple	tuple = systable_getnext(scan);
+
+		if (HeapTupleIsValid(tuple))
+			version = DatumGetInt32(field_value(rel, tuple, A_VERSION));
+		systable_endscan(scan);
+	}
+	table_close(rel, AccessShareLock);
+	/* Only one alias that is missing is worth remembering: any text can be asked for. */
+	if (version == 0 && strcmp(alias, "challenger") != 0)
+		return 0;
+	row = hash_search(rows.aliases, &key, HASH_ENTER, NULL);
+	row->version = version;
+	rows.count++;
+	return version;
+}
+
+/* A version by its number, or the newest one that is neither current nor archived. */
 static bool
 find_number(const MlCatalogModel *model, int wanted, MlNumberRow *result)
 {
@@ -623,7 +687,8 @@ find_number(const MlCatalogModel *model, int wanted, MlNumberRow *result)
 		{
 			int			version = DatumGetInt32(field_value(rel, tuple, V_VERSION));
 
-			if (version > result->version && (wanted > 0 || version != model->current))
+			if (version > result->version &&
+				(wanted > 0 || (version != model->current && field_isnull(rel, tuple, V_ARCHIVED))))
 			{
 				result->version = version;
 				result->version_id = DatumGetInt64(field_value(rel, tuple, V_ID));
@@ -661,8 +726,16 @@ ml_catalog_check_name(const char *name)
 				 errdetail_internal("%s", detail)));
 }
 
+/* Text after "@" that is no number must look like a name. */
 bool
-ml_catalog_split(const char *text, char *name, int *version)
+ml_catalog_alias_fits(const char *alias)
+{
+	return strlen(alias) < NAMEDATALEN && strchr(alias, '@') == NULL &&
+		(IS_HIGHBIT_SET(alias[0]) || isalpha((unsigned char) alias[0]) || alias[0] == '_');
+}
+
+bool
+ml_catalog_split(const char *text, char *name, int *version, char *alias)
 {
 	const char *at = strchr(text, '@');
 	size_t		length = at != NULL ? at - text : strlen(text);
@@ -684,6 +757,12 @@ ml_catalog_split(const char *text, char *name, int *version)
 		*version = ML_CHALLENGER;
 		return true;
 	}
+	if (ml_catalog_alias_fits(at + 1))
+	{
+		strlcpy(alias, at + 1, NAMEDATALEN);
+		*version = ML_ALIAS;
+		return true;
+	}
 	for (const char *digit = at + 1; *version >= 0; digit++)
 	{
 		if (*digit == '\0' && *version > 0)
@@ -696,18 +775,54 @@ ml_catalog_split(const char *text, char *name, int *version)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_NAME),
 			 errmsg("invalid version in model name \"%s\"", text),
-			 errhint("Write a number, \"champion\" (the current version) or \"challenger\" (the newest other one) after \"@\".")));
+			 errhint("Write a number, \"champion\" (the current version), \"challenger\" or an alias after \"@\".")));
+}
+
+/* Which version is meant; false when there is none. */
+static bool
+resolve_number(const MlCatalogModel *model, int wanted, const char *alias, MlNumberRow *number)
+{
+	if (wanted == ML_CURRENT)
+		wanted = model->current;
+	else if (wanted == ML_ALIAS && (wanted = ml_catalog_alias(model->model_id, alias)) == 0)
+		return false;
+	else if (wanted == ML_CHALLENGER)
+	{
+		int			chosen = ml_catalog_alias(model->model_id, "challenger");
+
+		wanted = chosen > 0 ? chosen : ML_CHALLENGER;
+	}
+	return find_number(model, wanted, number);
+}
+
+static void
+number_missing(const MlCatalogModel *model, int wanted, const char *alias)
+{
+	if (wanted == ML_CHALLENGER)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("model \"%s\" has no challenger", model->name),
+				 errdetail("No version but the current one, %d, is left that is not archived.", model->current)));
+	if (wanted == ML_ALIAS)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("model \"%s\" has no alias \"%s\"", model->name, alias)));
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("model \"%s\" has no version %d", model->name,
+					wanted == ML_CURRENT ? model->current : wanted)));
 }
 
 bool
 ml_catalog_resolve(const char *text, MlPrivilege need, bool missing_ok, MlModelRef *ref)
 {
 	char		name[NAMEDATALEN];
+	char		alias[NAMEDATALEN];
 	int			wanted;
 	MlCatalogModel model;
 	MlNumberRow number;
 
-	ml_catalog_split(text, name, &wanted);
+	ml_catalog_split(text, name, &wanted, alias);
 	AcceptInvalidationMessages();	/* a transaction that holds its locks hears of no commit otherwise */
 	if (!ml_catalog_find(name, GetUserId(), &model) || model.level == ML_NO_PRIVILEGE)
 	{
@@ -716,19 +831,11 @@ ml_catalog_resolve(const char *text, MlPrivilege need, bool missing_ok, MlModelR
 		ml_acl_missing(name);
 	}
 	ml_acl_require(&model, need);
-	if (!find_number(&model, wanted == ML_CURRENT ? model.current : wanted, &number))
+	if (!resolve_number(&model, wanted, alias, &number))
 	{
 		if (missing_ok)
 			return false;
-		if (wanted == ML_CHALLENGER)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_OBJECT),
-					 errmsg("model \"%s\" has no challenger", name),
-					 errdetail("Its current version, %d, is the only one.", model.current)));
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("model \"%s\" has no version %d", name,
-						wanted == ML_CURRENT ? model.current : wanted)));
+		number_missing(&model, wanted, alias);
 	}
 	ref->model_id = model.model_id;
 	ref->version_id = number.version_id;
@@ -789,7 +896,7 @@ ml_catalog_payload(int64 version_id)
 
 /* ---- changes ---- */
 
-/* Trigger on the three tables: every backend forgets at commit, this one at the end of the command. */
+/* Trigger on the tables: every backend forgets at commit, this one at the end of the command. */
 ML_FUNCTION(ml_sql_catalog_changed)
 {
 	if (!CALLED_AS_TRIGGER(fcinfo))
@@ -797,5 +904,7 @@ ML_FUNCTION(ml_sql_catalog_changed)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"catalog_changed\" can only be called as a trigger")));
 	CacheInvalidateRelcacheByRelid(ml_catalog_relation());
+	if (TRIGGER_FIRED_FOR_ROW(((TriggerData *) fcinfo->context)->tg_event))
+		ml_roles_changed((TriggerData *) fcinfo->context);
 	return PointerGetDatum(NULL);
 }

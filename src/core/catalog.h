@@ -9,6 +9,7 @@
 #define ML_CATALOG_H
 
 #include "core/compat.h"
+#include "core/fingerprint.h"
 #include "core/model.h"
 
 /* manage includes view, view includes predict; owner and superuser have all. */
@@ -50,11 +51,18 @@ typedef struct MlVersionRow
 	List	   *warnings;		/* of char * */
 	double		elapsed;		/* seconds */
 	const char *notes;			/* NULL: none */
+	const char *action;			/* for the audit; NULL: train */
+	bool		challenger;		/* does not become the current version, unless it is the first */
+	int			parent;			/* version that this one was made from; 0: the current one, if there is one */
+	const MlFingerprint *fingerprint;	/* of the rows; NULL: not known */
+	const char *lineage;		/* a JSON object, see train/lineage.c; "parent" is added; NULL: nothing is known */
 } MlVersionRow;
 
 /*
  * Adds a version under the name (a new model owned by the current user, or the
- * next version of one that the user may manage) and makes it the current one.
+ * next version of one that the user may manage) and makes it the current one,
+ * unless promotion is reserved (docs/security.md) or the row says otherwise;
+ * writes the audit.
  * Waits for a concurrent training of the same name to commit or roll back.
  * 42501-free: a name taken by a model that the user may not manage is
  * 42710 "model "x" already exists" only if the user may at least see it, and

@@ -538,3 +538,32 @@ ml_state_type(void)
 		state_type = find_type("ml_state");
 	return state_type;
 }
+
+/* ---- names for ml_describe ---- */
+
+const char *
+ml_row_column(const MlRows *rows, int column)
+{
+	return rows->model->encoder->names[column];
+}
+
+const char *
+ml_row_level(const MlRows *rows, int column, int level)
+{
+	const MlEncoder *encoder = rows->model->encoder;
+	const MlEncoding *encoding = &encoder->columns[encoder->source[column]];
+	const MlColumn *source = &encoder->schema->columns[encoder->source[column]];
+	int			len;
+
+	for (int l = 0; encoding->code == ML_CODE_LEVEL && l < encoding->nlevels; l++)
+		if (encoding->slot[l] == level)
+			return ml_dict_get(source->dict, l, &len);
+	/* Imported models may know categories by number only. */
+	return psprintf("%d", level);
+}
+
+const char *
+ml_row_class(const MlRows *rows, int k)
+{
+	return rows->model->labels[k];
+}

@@ -27,6 +27,7 @@
 #include "executor/spi_priv.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
 #include "tcop/dest.h"
@@ -230,6 +231,19 @@ prepare_all(const char *from)
 	return prepare(sql.data);
 }
 
+/* Whether row security put conditions on a table anywhere in a rewritten query. */
+static bool
+has_policies(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeTblEntry))
+		return ((RangeTblEntry *) node)->securityQuals != NIL;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, has_policies, context, QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, has_policies, context);
+}
+
 MlSource *
 ml_source_open(const char *text)
 {
@@ -273,6 +287,7 @@ ml_source_open(const char *text)
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("source has no columns")));
 
+	source->row_security = has_policies((Node *) linitial_node(Query, query->query_list), NULL);
 	cached = SPI_plan_get_cached_plan(plan);
 	if (cached != NULL)
 	{

@@ -3,7 +3,7 @@
  *
  * Layout, each piece aligned to 8 bytes:
  *
- *   MlState header | carry | parts | summaries | buffers | spec bytes
+ *   MlState header | carry | parts | fingerprint, summaries | buffers | spec bytes
  *
  * The spec says what is learned (algorithm, parameters, columns); a state
  * without rows *is* a specification, which ml_spec returns.  Parts are disjoint
@@ -65,9 +65,15 @@ part_bytes(const MlState *state)
 }
 
 static Size
-summaries_at(const MlState *state)
+profile_at(const MlState *state)
 {
 	return parts_at(state) + state->nparts * part_bytes(state);
+}
+
+static Size
+summaries_at(const MlState *state)
+{
+	return profile_at(state) + ((state->flags & ML_STATE_PROFILE) ? sizeof(MlFingerprint) : 0);
 }
 
 static Size
@@ -107,6 +113,13 @@ MlSummary *
 ml_state_summary(const MlState *state, int cell)
 {
 	return (MlSummary *) ((char *) state + summaries_at(state)) + cell;
+}
+
+MlFingerprint *
+ml_state_fingerprint(const MlState *state)
+{
+	Assert(state->flags & ML_STATE_PROFILE);
+	return (MlFingerprint *) ((char *) state + profile_at(state));
 }
 
 /* The buffer of a part: features row by row, then targets, weights, offsets. */
@@ -361,7 +374,10 @@ flush_part(const MlSpec *spec, MlState *state, int number)
 	CHECK_FOR_INTERRUPTS();		/* a combination flushes up to a hundred parts */
 	add_target(part, &tile);
 	if (state->flags & ML_STATE_PROFILE)
+	{
+		ml_fingerprint_rows(ml_state_fingerprint(state), x, tile.n, state->ncells, state->ncells, tile.y, tile.w);
 		ml_summaries_add(ml_state_summary(state, 0), state->ncells, x, tile.n, state->ncells, state->level);
+	}
 	CHECK_FOR_INTERRUPTS();
 	spec->algorithm->accumulate(&spec->problem, part->state, &tile);
 	part->n += tile.n;
@@ -509,6 +525,8 @@ ml_state_merge(const MlSpec *spec, MlState *state, const MlState *from)
 		a->n += b->n;
 		spec->algorithm->combine(&spec->problem, a->state, b->state, 1.0);
 	}
+	if (state->flags & ML_STATE_PROFILE)
+		ml_fingerprint_add(ml_state_fingerprint(state), ml_state_fingerprint(other), false);
 	for (int c = 0; (state->flags & ML_STATE_PROFILE) && c < state->ncells; c++)
 		ml_summary_merge(ml_state_summary(state, c), ml_state_summary(other, c));
 	if (waiting)

@@ -5,12 +5,13 @@
 #ifndef ML_STATE_H
 #define ML_STATE_H
 
+#include "core/fingerprint.h"
 #include "core/schema.h"
 #include "core/model.h"
 #include "num/sketch.h"
 #include "ml.h"
 
-#define ML_STATE_PROFILE	0x01	/* keeps an MlSummary of each cell */
+#define ML_STATE_PROFILE	0x01	/* keeps a fingerprint of the rows and an MlSummary of each cell */
 #define ML_STATE_POSITION	0x02	/* rows come with ctid (and tableoid), for splits */
 #define ML_STATE_WEIGHT		0x04
 #define ML_STATE_OFFSET		0x08
@@ -47,7 +48,7 @@ typedef struct MlState
 	int64		rows_missing;	/* a feature NULL: not accumulated */
 	uint64		seed;
 	double		holdout;		/* share of part 0 when nparts > 1 */
-	/* then: carry, parts, summaries, buffers, spec */
+	/* then: carry, parts, fingerprint and summaries, buffers, spec */
 } MlState;
 
 /* What to learn, as the spec says it; the same for all states with this spec. */
@@ -115,6 +116,7 @@ extern void ml_state_flush(const MlSpec *spec, MlState *state);	/* buffered rows
 
 extern MlPart *ml_state_part(const MlState *state, int part);
 extern MlSummary *ml_state_summary(const MlState *state, int cell);
+extern MlFingerprint *ml_state_fingerprint(const MlState *state);	/* with ML_STATE_PROFILE */
 
 /* A uniform number in [0, 1) for a row: splitmix64 (Steele, Lea, Flood 2014). */
 static inline double

@@ -14,13 +14,16 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
+#include "core/audit.h"
 #include "core/registry.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
+#include "utils/json.h"
 #include "utils/jsonb.h"
 
 void
@@ -87,37 +90,47 @@ ml_catalog_check_store(const char *name)
 		already_exists(name);
 }
 
+/* A model whose row is locked, and what its next version is to be. */
+typedef struct MlSlot
+{
+	int64		model_id;
+	int			version;
+	int			current;		/* 0: the version will be the first */
+	bool		reserved;		/* it may not become current by itself */
+} MlSlot;
+
 /*
- * Returns the model of that name with its row locked, made when there is none,
- * and the number of the next version.  Waits for whoever makes or holds it.
+ * Finds the model of that name and locks its row, or makes one.  Waits for
+ * whoever makes or holds it.
  */
-static int64
-lock_or_create(Name name, Oid caller, int *version)
+static void
+lock_or_create(Name name, Oid caller, MlSlot *slot)
 {
 	Oid			types[] = {NAMEOID, REGROLEOID};
 	Datum		values[] = {NameGetDatum(name), ObjectIdGetDatum(caller)};
 	MlCatalogModel model;
-	int64		model_id;
 
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (ml_owner_run("SELECT model_id, last_version + 1 FROM ml.model WHERE name = $1 FOR UPDATE",
+		if (ml_owner_run("SELECT model_id, last_version + 1, current_version, (promoter IS NOT NULL)::int"
+						 " FROM ml.model WHERE name = $1 FOR UPDATE",
 						 1, types, values, NULL) > 0)
 			break;
 		if (ml_owner_run("INSERT INTO ml.model (name, owner, current_version, last_version)"
-						 " VALUES ($1, $2, 1, 1) ON CONFLICT DO NOTHING RETURNING model_id, 1",
+						 " VALUES ($1, $2, 1, 1) ON CONFLICT DO NOTHING RETURNING model_id, 1, 0, 0",
 						 2, types, values, NULL) > 0)
 			break;
 	}
-	model_id = ml_owner_int(1);
-	*version = (int) ml_owner_int(2);
+	slot->model_id = ml_owner_int(1);
+	slot->version = (int) ml_owner_int(2);
+	slot->current = (int) ml_owner_int(3);
+	slot->reserved = ml_owner_int(4) != 0;
 
 	/* Owner and grants may have changed while we waited. */
 	AcceptInvalidationMessages();
-	if (!ml_catalog_find_id(model_id, caller, &model) || model.level < ML_MANAGE)
+	if (!ml_catalog_find_id(slot->model_id, caller, &model) || model.level < ML_MANAGE)
 		already_exists(NameStr(*name));
-	return model_id;
 }
 
 static Datum
@@ -136,9 +149,9 @@ text_array(List *strings)
 typedef struct Arguments
 {
 	int			n;
-	Oid			types[24];
-	Datum		values[24];
-	char		nulls[24];
+	Oid			types[32];
+	Datum		values[32];
+	char		nulls[32];
 } Arguments;
 
 static void
@@ -169,13 +182,27 @@ add_number(Arguments *args, double value)
 }
 
 static void
-insert_version(int64 model_id, int version, Oid caller, struct varlena *value,
-			   const MlModel *model, const MlVersionRow *row)
+add_fingerprint(Arguments *args, const MlFingerprint *fingerprint)
+{
+	bytea	   *bytes = NULL;
+
+	if (fingerprint)
+	{
+		bytes = palloc(VARHDRSZ + ML_FINGERPRINT_SIZE);
+		SET_VARSIZE(bytes, VARHDRSZ + ML_FINGERPRINT_SIZE);
+		ml_fingerprint_bytes(fingerprint, (uint8 *) VARDATA(bytes));
+	}
+	add_argument(args, BYTEAOID, PointerGetDatum(bytes), bytes == NULL);
+}
+
+static void
+insert_version(const MlSlot *slot, Oid caller, struct varlena *value, const MlModel *model, const MlVersionRow *row)
 {
 	Arguments	args = {0};
+	int			parent = row->parent > 0 ? row->parent : slot->current;
 
-	add_argument(&args, INT8OID, Int64GetDatum(model_id), false);
-	add_argument(&args, INT4OID, Int32GetDatum(version), false);
+	add_argument(&args, INT8OID, Int64GetDatum(slot->model_id), false);
+	add_argument(&args, INT4OID, Int32GetDatum(slot->version), false);
 	add_argument(&args, ml_model_type(), PointerGetDatum(value), false);
 	add_text(&args, model->algorithm->name);
 	add_text(&args, ml_task_name(model->task));
@@ -194,13 +221,40 @@ insert_version(int64 model_id, int version, Oid caller, struct varlena *value,
 	add_number(&args, row->elapsed);
 	add_text(&args, row->notes);
 	add_argument(&args, REGROLEOID, ObjectIdGetDatum(caller), false);
+	add_argument(&args, REGROLEOID, ObjectIdGetDatum(GetSessionUserId()), false);
+	add_fingerprint(&args, row->fingerprint);
+	add_text(&args, row->lineage ? row->lineage : "{}");
+	add_argument(&args, INT4OID, Int32GetDatum(parent), parent == 0);
 	ml_owner_run("INSERT INTO ml.version (model_id, version, model, algorithm, task, target, params, info,"
 				 " source, rows_read, rows_used, rows_dropped, seed, metric, value, baseline, warnings,"
-				 " elapsed, notes, trained_by, extension_version)"
+				 " elapsed, notes, trained_by, session_role, fingerprint, lineage, extension_version)"
 				 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,"
-				 " make_interval(secs => $18), $19, $20,"
+				 " make_interval(secs => $18), $19, $20, $21, $22,"
+				 " $23::jsonb || jsonb_build_object('parent', $24),"
 				 " (SELECT extversion FROM pg_extension WHERE extname = 'ml_ext'))",
 				 args.n, args.types, args.values, args.nulls);
+}
+
+static void
+audit_version(const char *name, const MlSlot *slot, bool promoted, const MlModel *model, const MlVersionRow *row)
+{
+	StringInfoData s;
+
+	initStringInfo(&s);
+	appendStringInfo(&s, "{\"algorithm\": \"%s\", \"rows_used\": %lld, \"promoted\": %s",
+					 model->algorithm->name, (long long) row->rows_used, promoted ? "true" : "false");
+	if (slot->current > 0)
+		appendStringInfo(&s, ", \"champion\": %d", promoted ? slot->version : slot->current);
+	if (row->metric && isfinite(row->value))
+		appendStringInfo(&s, ", \"metric\": \"%s\", \"value\": %s", row->metric,
+						 DatumGetCString(DirectFunctionCall1(float8out, Float8GetDatum(row->value))));
+	if (row->source)
+	{
+		appendStringInfoString(&s, ", \"source\": ");
+		escape_json(&s, row->source);
+	}
+	appendStringInfoChar(&s, '}');
+	ml_audit(row->action ? row->action : "train", slot->model_id, name, slot->version, s.data);
 }
 
 int
@@ -210,24 +264,28 @@ ml_catalog_store(const char *name, struct varlena *value, const MlModel *model,
 	Oid			caller = GetUserId();
 	NameData	key;
 	MlOwnerWork work;
-	int64		model_id;
-	int			version;
+	MlSlot		slot;
+	bool		promoted;
 
 	ml_catalog_check_store(name);
 	namestrcpy(&key, name);
 
 	ml_owner_begin(&work);
-	model_id = lock_or_create(&key, caller, &version);
-	insert_version(model_id, version, caller, value, model, row);
-	if (version > 1)
+	lock_or_create(&key, caller, &slot);
+	insert_version(&slot, caller, value, model, row);
+	promoted = slot.current == 0 || !(row->challenger || slot.reserved);
+	if (slot.current > 0)
 	{
 		Oid			types[] = {INT8OID, INT4OID};
-		Datum		values[] = {Int64GetDatum(model_id), Int32GetDatum(version)};
+		Datum		values[] = {Int64GetDatum(slot.model_id), Int32GetDatum(slot.version)};
 
-		ml_owner_run("UPDATE ml.model SET current_version = $2, last_version = $2,"
+		ml_owner_run(promoted ?
+					 "UPDATE ml.model SET current_version = $2, last_version = $2,"
 					 " history = array_append(array_remove(history, current_version), current_version)"
-					 " WHERE model_id = $1", 2, types, values, NULL);
+					 " WHERE model_id = $1" :
+					 "UPDATE ml.model SET last_version = $2 WHERE model_id = $1", 2, types, values, NULL);
 	}
 	ml_owner_end(&work);
-	return version;
+	audit_version(name, &slot, promoted, model, row);
+	return slot.version;
 }

@@ -248,6 +248,7 @@ ML_FUNCTION(ml_sql_import)
 	row.source = psprintf("%s model", found.format->name);
 	row.value = row.baseline = get_float8_nan();
 	row.notes = pg_any_to_server(foreign.note, strlen(foreign.note), PG_UTF8);
+	row.action = "import";
 	row.elapsed = (GetCurrentTimestamp() - start) / 1e6;
 	version = ml_catalog_store(name, ml_model_pack(model), model, &row);
 

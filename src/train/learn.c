@@ -370,6 +370,19 @@ level_stats(MlTraining *t, const MlMask *mask)
 	return stats;
 }
 
+/* Sums of the target in folds are large; the rest goes with the fit. */
+static void
+forget_sums(const MlTraining *t, LevelStats *stats)
+{
+	for (int i = 0; i < t->schema->ncolumns; i++)
+		if (stats[i].w != NULL)
+		{
+			ml_free(stats[i].w);
+			ml_free(stats[i].wy);
+			stats[i].w = stats[i].wy = NULL;
+		}
+}
+
 typedef struct LevelOrder
 {
 	int			code;
@@ -693,6 +706,8 @@ ml_learn_encoder(MlTraining *t, const MlMask *mask)
 		else
 			learn_table(t, enc, i, &stats[i], ML_TARGET_FOLDS);
 	}
+	if (categories)
+		forget_sums(t, stats);
 	ml_encoder_prepare(enc);
 	return enc;
 }
@@ -727,7 +742,18 @@ ml_learn_out_of_fold(MlTraining *t, const MlMask *mask, const MlEncoder *enc)
 					(stats[c].w[all] - stats[c].w[at] + TARGET_SMOOTHING);
 			}
 	}
+	forget_sums(t, stats);
 	return oof;
+}
+
+void
+ml_out_of_fold_free(const MlTraining *t, MlOutOfFold *oof)
+{
+	for (int c = 0; c < t->schema->ncolumns; c++)
+		if (oof->values[c] != NULL)
+			ml_free(oof->values[c]);
+	pfree(oof->values);
+	pfree(oof);
 }
 
 /* Overwrites the target-encoded columns of an encoded training row. */

@@ -31,7 +31,7 @@
 bool
 ml_training_streams(const MlTraining *t)
 {
-	if (!(t->algorithm && (t->algorithm->flags & ML_SINGLE_PASS) && (t->algorithm->flags & ML_SUBTRACTS)) ||
+	if (t->algorithm_open || !(t->algorithm && (t->algorithm->flags & ML_SINGLE_PASS) && (t->algorithm->flags & ML_SUBTRACTS)) ||
 		t->task != ML_REGRESSION || t->algorithm->squared_error == NULL)
 		return false;
 	if (t->source->rows_estimate < STREAM_ROWS || t->split_column >= 0 || t->order_column >= 0 ||
@@ -358,6 +358,7 @@ ml_stream_scan(MlTraining *t, MlStreamed *s, int folds, double holdout)
 	t->rows_no_target = s->state->rows_no_target;
 	t->rows_used = used;
 	t->summaries = ml_state_summary(s->state, 0);
+	t->fingerprint = *ml_state_fingerprint(s->state);
 	for (int i = 0; i < t->schema->ncolumns; i++)
 		ml_warn_row_number(t, &t->schema->columns[i], ml_state_summary(s->state, i));
 	return true;

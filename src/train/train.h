@@ -7,6 +7,7 @@
 
 #include "core/dataset.h"
 #include "core/encode.h"
+#include "core/fingerprint.h"
 #include "core/host.h"
 #include "core/model.h"
 #include "core/params.h"
@@ -42,7 +43,8 @@ typedef struct MlTraining
 	MemoryContext cxt;
 	MlSource   *source;
 	const MlAlgorithm *algorithm;
-	bool		algorithm_chosen;	/* by us */
+	bool		compares;		/* without an algorithm named, several are tried; set before ml_training_open */
+	bool		algorithm_open; /* they are still to be tried */
 	Jsonb	   *params_json;	/* all, with defaults */
 	void	   *params;
 	MlCoreParams core;
@@ -94,6 +96,9 @@ typedef struct MlTraining
 	double	   *class_rows;		/* rows per class */
 	double	   *class_weight;	/* or NULL; of the rows that the last fit learned from */
 
+	bool		fingerprinted;	/* wanted: `fingerprint` */
+	MlFingerprint fingerprint;	/* of the rows that are used */
+
 	bool		keep_measured;	/* what is fitted on a part of the rows is the model to be stored */
 	int			repeat;			/* reshuffles u for repeated splits; 0: as collected */
 	int64		rows_read;
@@ -136,6 +141,12 @@ typedef struct MlMask
 extern void ml_balance_classes(MlTraining *t, const MlMask *mask);
 
 extern void ml_training_open(MlTraining *t, const MlRequest *request);
+extern void ml_training_params(MlTraining *t, Jsonb *given);	/* of t->algorithm */
+
+/* choose.c: the algorithm when none is named; on `mask`, the one that does best there. */
+extern void ml_choose_first(MlTraining *t, bool compare);
+extern void ml_choose_algorithm(MlTraining *t, const MlMask *mask);
+
 extern void ml_training_collect(MlTraining *t);
 extern MlSplit *ml_training_split(MlTraining *t, int nparts, const double *shares);
 
@@ -165,6 +176,7 @@ typedef struct MlOutOfFold
 
 extern bool ml_any_target_encoding(const MlTraining *t);
 extern MlOutOfFold *ml_learn_out_of_fold(MlTraining *t, const MlMask *mask, const MlEncoder *enc);
+extern void ml_out_of_fold_free(const MlTraining *t, MlOutOfFold *oof);
 extern void ml_out_of_fold_row(const MlTraining *t, const MlEncoder *enc, const MlOutOfFold *oof,
 							   const double *row, double *x);
 extern MlEncoder *ml_learn_encoder(MlTraining *t, const MlMask *mask);
@@ -187,7 +199,14 @@ typedef struct MlFit
 } MlFit;
 extern MlFit *ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *start);
 extern void ml_fit_free(MlFit *fit);	/* the model; prior and carry stay */
+/* Sum of the weighted losses of the rows of `test` after a fit to those of `train`, and the first `room` of them. */
+extern double ml_row_losses(MlTraining *t, const MlMask *train, const MlMask *test, const void *params,
+							double *loss, int room, int *n);
 extern const void *ml_choose_params(MlTraining *t, const MlMask *mask);	/* "cv" replaced by numbers */
+
+/* lineage.c: of collected rows; and of the whole training, as JSON */
+extern void ml_training_fingerprint(MlTraining *t, MlFingerprint *sum);
+extern char *ml_training_lineage(const MlTraining *t, const MlRequest *given, const char *notes, int64 holdout_rows);
 
 /* constraints.c: parameters of types signs and sets */
 extern void ml_constraints_check(const MlTraining *t);	/* their columns are features */

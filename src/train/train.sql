@@ -10,7 +10,7 @@ CREATE FUNCTION ml_train(
 	OUT baseline double precision, OUT warnings text[], OUT elapsed interval)
 AS 'MODULE_PATHNAME', 'ml_sql_train' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION ml_train(text, text, text, text, jsonb, text[], text[], text, text, double precision, text, text, bigint, text) IS
-'Trains a model on a source (a relation name or one SELECT, read with your rights), measures it on a holdout that it has not seen, fits it again on all rows and keeps it under a name: a new version if the name exists. value is the main metric on the holdout, baseline that of a model that ignores the features. holdout: share of rows, by seed; split_by keeps equal values together; order_by holds out the latest. Errors: 42704 no such algorithm, 42703 no such column, 42804 unusable type, 22023 wrong parameter, 22003 NaN or infinity, 22000 nothing to learn from, 53200 budget.';
+'Trains a model on a source (a relation name or one SELECT, read with your rights), measures it on a holdout that it has not seen, fits it again on all rows (parameter refit) and keeps it under a name: a new version if the name exists. value is the main metric on the holdout, baseline that of a model that ignores the features. Without target only algorithms of task anomaly learn; nothing is held out or measured then. holdout: share of rows, by seed; split_by keeps equal values together; order_by holds out the latest. Errors: 42704 no such algorithm, 42703 no such column, 42804 unusable type, 22023 wrong parameter, 22003 NaN or infinity, 22000 nothing to learn from, 53200 budget.';
 
 CREATE FUNCTION ml_fit(
 	source text, target text DEFAULT NULL, algorithm text DEFAULT NULL, params jsonb DEFAULT NULL,

@@ -118,6 +118,7 @@ ml_training_begin(const char *command, const MlRequest *request)
 	t->cxt = cxt;
 	t->warnings.cxt = cxt;
 	ml_warnings_push(&t->warnings);
+	t->compares = strcmp(command, "cv") != 0;
 	ml_progress_start(command, InvalidOid);
 	ml_progress_phase(ML_PHASE_ANALYZE);
 	ml_training_open(t, request);
@@ -222,6 +223,8 @@ train_collected(MlTraining *t, Outcome *o)
 	MlFit	   *measured = NULL;
 
 	ml_training_collect(t);
+	if (t->fingerprinted)
+		ml_training_fingerprint(t, &t->fingerprint);
 	shares[0] = t->task == ML_ANOMALY ? 0 : t->request.holdout;
 	shares[1] = 1 - shares[0];
 	if (shares[0] > 0 && t->rows_used < MIN_HOLDOUT_TRAINING)
@@ -234,6 +237,7 @@ train_collected(MlTraining *t, Outcome *o)
 
 		holdout.split = train.split = ml_training_split(t, 2, shares);
 		holdout.inside = true;
+		ml_choose_algorithm(t, &train);
 		o->params = ml_choose_params(t, &train);
 		ml_progress_phase(ML_PHASE_FIT);
 		t->keep_measured = keeps_measured(t, shares[1]);
@@ -245,6 +249,7 @@ train_collected(MlTraining *t, Outcome *o)
 		ml_metrics_free(model);
 		ml_metrics_free(baseline);
 	}
+	ml_choose_algorithm(t, NULL);
 	if (t->keep_measured)
 	{
 		o->fit = measured;
@@ -453,6 +458,7 @@ ML_FUNCTION(ml_sql_train)
 	desc = BlessTupleDesc(desc);
 	read_request(fcinfo, 1, &request);
 	t = ml_training_begin("train", &request);
+	t->fingerprinted = true;
 	run(t, &o);
 	ml_progress_phase(ML_PHASE_STORE);
 	model = build_model(t, &o);
@@ -467,6 +473,8 @@ ML_FUNCTION(ml_sql_train)
 	row.baseline = metric ? metric->baseline : get_float8_nan();
 	row.warnings = t->warnings.messages;
 	row.notes = ml_arg_text(fcinfo, 13);
+	row.fingerprint = &t->fingerprint;
+	row.lineage = ml_training_lineage(t, &request, row.notes, o.holdout_rows);
 	row.elapsed = (GetCurrentTimestamp() - start) / 1e6;
 	version = ml_catalog_store(name, ml_model_pack(model), model, &row);
 

@@ -39,6 +39,21 @@ SELECT algorithm_, same_bytes, parallel_agrees FROM (VALUES
 	(4, 'lasso', 'y', '{"lambda": 0.01}'), (5, 'elastic_net', 'y', '{"lambda": "cv"}'),
 	(6, 'logistic', 'b', NULL), (7, 'glm', 'y', NULL)) v(n, algorithm, target, params),
 	LATERAL agree(algorithm, target, params::jsonb) ORDER BY n;
+-- so do the splits, with any seed: each row falls where its position says, also the first that a process sees
+CREATE FUNCTION holdouts(workers int) RETURNS TABLE (seed bigint, n int, value float8) LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('max_parallel_workers_per_gather', workers::text, true),
+		set_config('parallel_setup_cost', '0', true), set_config('parallel_tuple_cost', '0', true),
+		set_config('min_parallel_table_scan_size', '0', true);
+	FOR s IN 1 .. 8 LOOP
+		PERFORM ml_train('split', 'big', 'y', 'linear', features => '{x1,x2,x3}', seed => s);
+	END LOOP;
+	RETURN QUERY SELECT v.seed, (v.info->'holdout_rows')::int, v.value FROM ml.versions v WHERE v.model = 'split';
+	PERFORM ml_drop('split');
+END$$;
+CREATE TABLE serial AS SELECT * FROM holdouts(0);
+CREATE TABLE parallel AS SELECT * FROM holdouts(2);
+SELECT count(*), bool_and(s.n = p.n AND abs(s.value - p.value) < 1e-10) AS same_rows FROM serial s JOIN parallel p USING (seed);
 -- the scan is parallel indeed
 SET max_parallel_workers_per_gather = 2;
 SET parallel_setup_cost = 0;
@@ -47,6 +62,46 @@ SET min_parallel_table_scan_size = 0;
 EXPLAIN (COSTS OFF) SELECT ml_accumulate(ml_spec('linear', columns => '{y,x1,x2,x3}', target => 'y'), y, x1, x2, x3) FROM big;
 SELECT difference(ml_finish(ml_accumulate(ml_spec('linear', columns => '{x1,x2,x3,y}', target => 'y'), x1, x2, x3, y)),
 	ml_fit('big', target => 'y', algorithm => 'linear', features => '{x1,x2,x3}')) <= 1e-10 AS state_is_fit FROM big;
+-- rows of a table as they are stored: columns of other types, out of order, with gaps, missing targets and weights,
+-- and as a projection gives them: after a column was dropped, or added with a default
+CREATE FUNCTION agree_on(source text, OUT source_ text, OUT observations text, OUT parallel_agrees bool) LANGUAGE plpgsql AS $$
+DECLARE
+	features text[] := '{x3,x1,flag,x2}';
+	a ml_model;
+	b ml_model;
+BEGIN
+	PERFORM set_config('max_parallel_workers_per_gather', '0', true);
+	a := ml_fit(source, target => 'y', algorithm => 'linear', features => features, weight => 'w');
+	PERFORM set_config('max_parallel_workers_per_gather', '2', true);
+	b := ml_fit(source, target => 'y', algorithm => 'linear', features => features, weight => 'w');
+	source_ := source;
+	observations := (SELECT string_agg(DISTINCT value, ' or ') FROM (SELECT * FROM ml_describe(a) UNION ALL SELECT * FROM ml_describe(b)) d
+		WHERE item = 'observations');
+	parallel_agrees := difference(a, b) <= 1e-10;
+END$$;
+CREATE TABLE mixed AS SELECT (x1 * 1000)::numeric(8, 3) AS x1, 'text' || x3 AS t, x2::float4 AS x2, x1 > x3 / 17 AS flag, x3::int AS x3,
+	CASE WHEN x3 <> 5 THEN y END AS y, x3::int2 % 4 AS w FROM big;
+ANALYZE mixed;
+SELECT count(*) AS to_be_used FROM mixed WHERE y IS NOT NULL AND w > 0;
+SELECT * FROM agree_on('mixed');
+ALTER TABLE mixed ADD COLUMN late int DEFAULT 7;
+SELECT * FROM agree_on('mixed');
+ALTER TABLE mixed DROP COLUMN t;
+SELECT * FROM agree_on('mixed');
+-- what is not finite is found by a worker too
+\set SHOW_CONTEXT never
+SET max_parallel_workers_per_gather = 2;
+CREATE TABLE infinite AS SELECT x1, CASE WHEN x3 = 3 THEN 'Infinity' ELSE x3 END AS x3, y FROM big;
+ANALYZE infinite;
+SELECT ml_fit('infinite', target => 'y', algorithm => 'linear');
+\set SHOW_CONTEXT errors
+-- far fewer rows than expected: the median is as good as ever
+CREATE TABLE fewer WITH (autovacuum_enabled = false) AS SELECT i, exp(3 * u(i)) AS x FROM generate_series(1, 400000) i;
+ANALYZE fewer;
+DELETE FROM fewer WHERE i > 6000;
+SET client_min_messages = error;
+SELECT count(*) AS rows, abs(avg((x <= median)::int) - 0.5) < 0.005 AS median
+FROM fewer, (SELECT ml_predict(ml_fit('SELECT x, x AS y FROM fewer', target => 'y', algorithm => 'linear'), '{"x": null}'::jsonb) AS median) m;
 RESET ALL;
 SET client_min_messages = warning;
 -- one scan for large tables, passes over collected rows for those that the planner takes for small ones

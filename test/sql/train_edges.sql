@@ -31,8 +31,10 @@ SELECT rows_used FROM ml_train('wide', 'wide_view', 'y', algorithm => 'ridge', p
 -- a function of the aggregate's name and of nearer types is not called for it
 CREATE FUNCTION ml_accumulate(ml_state, tid, oid, float8, float8, float8) RETURNS ml_state LANGUAGE plpgsql AS
 	$$BEGIN RAISE EXCEPTION 'run as %', current_user; END$$;
+CREATE FUNCTION ml_accumulate(ml_state, record) RETURNS ml_state LANGUAGE plpgsql AS
+	$$BEGIN RAISE EXCEPTION 'run as %', current_user; END$$;
 SELECT rows_used FROM ml_train('wide', 'wide', 'y', algorithm => 'linear');
-DROP FUNCTION ml_accumulate(ml_state, tid, oid, float8, float8, float8);
+DROP FUNCTION ml_accumulate(ml_state, tid, oid, float8, float8, float8), ml_accumulate(ml_state, record);
 
 -- nor is the cast of a type that is merely called vector
 CREATE SCHEMA stranger;

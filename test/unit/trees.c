@@ -72,6 +72,7 @@ random_tree(int p, const int *levels, int depth, double chance)
 		node->gain = uniform() * 10;
 		if (levels[node->feature] > 0)
 		{
+			node->others_left = uniform() < 0.3;
 			node->set = calloc((levels[node->feature] + 31) / 32, sizeof(uint32_t));
 			for (int l = 0; l < levels[node->feature]; l++)
 				node->set[l / 32] |= (uint32_t) (uniform() < 0.5) << (l % 32);
@@ -101,6 +102,8 @@ grown_child(const MlGrown *node, double x)
 
 	if (isnan(x))
 		left = node->missing_left;
+	else if (node->set && x >= 96)	/* beyond every set here */
+		left = node->others_left || node->missing_left;
 	else if (node->set)
 		left = node->set[(int) x / 32] >> ((int) x % 32) & 1;
 	else
@@ -122,7 +125,7 @@ static void
 random_row(int p, const int *levels, double missing, double *x)
 {
 	for (int j = 0; j < p; j++)
-		x[j] = uniform() < missing ? NAN : levels[j] ? below(levels[j]) : uniform();
+		x[j] = uniform() < missing ? NAN : !levels[j] ? uniform() : uniform() < missing ? 100 : below(levels[j]);
 }
 
 /* The values of nodes as ml_trees_add takes them. */

@@ -168,7 +168,8 @@ put_words(const MlTrees *trees, const double *x, double *row)
 	for (int j = 0; j < trees->p; j++)
 	{
 		bool		known = x[j] >= 0 && x[j] < ML_WORD_LEVELS;
-		uint64_t	word = (uint64_t) 1 << (known ? (int) x[j] : x[j] == x[j] ? ML_WORD_OTHERS : ML_WORD_MISSING);
+		int			other = isnan(x[j]) ? ML_WORD_MISSING : ML_WORD_OTHERS;
+		uint64_t	word = (uint64_t) 1 << (known ? (int) x[j] : other);
 
 		if (trees->levels[j] > 0 && trees->levels[j] <= ML_WORD_LEVELS)
 			memcpy(&row[j], &word, sizeof(word));
