@@ -86,5 +86,5 @@ SELECT model, version FROM ml_import('ours', ml_export('ours', 'xgboost'));
 SELECT ml_drop('mine');
 RESET ROLE;
 SELECT model FROM ml.models WHERE model IN ('bad', 'mine');
-DROP OWNED BY regress_ml_reader;
+SELECT ml_revoke('ours', 'regress_ml_reader', 'predict');
 DROP ROLE regress_ml_reader;

@@ -467,7 +467,7 @@ read_lightgbm(const char *bytes, size_t size, MlForeign *out)
 	out->model = result = ml_foreign_trees(out->p, out->classes, tree, n);
 	result->link = h.link == ML_LINK_SOFTMAX && out->classes == 2 ? ML_LINK_LOGISTIC : h.link;
 	result->objective = objective;
-	for (uint32_t i = 0; h.average && i < result->nleaves; i++)
+	for (uint32_t i = 0; h.average && n > 0 && i < result->nleaves; i++)
 		result->value[i] /= n / h.per_round;
 	out->levels = result->levels;
 }
