@@ -5,6 +5,7 @@
  * encodings, the catalog and privileges.  Everything read lives in a context of
  * its own that goes with the call.
  */
+#include "core/audit.h"
 #include "core/catalog.h"
 #include "core/predict.h"
 #include "core/registry.h"
@@ -338,6 +339,18 @@ make_note(const MlModel *model)
 	return pg_server_to_any(s.data, s.len, PG_UTF8);
 }
 
+/* Only of a model by name is it known whose it is. */
+static void
+audit_export(FunctionCallInfo fcinfo, const char *format)
+{
+	MlModelRef	ref;
+
+	if (get_fn_expr_argtype(fcinfo->flinfo, 0) != TEXTOID)
+		return;
+	ml_catalog_resolve(text_to_cstring(PG_GETARG_TEXT_PP(0)), ML_VIEW, false, &ref);
+	ml_audit("export", ref.model_id, ref.name, ref.version, psprintf("{\"format\": \"%s\"}", format));
+}
+
 /* ml_export(model name or value, format) */
 ML_FUNCTION(ml_sql_export)
 {
@@ -368,5 +381,6 @@ ML_FUNCTION(ml_sql_export)
 	foreign.model = model->fit;
 	ml_writer_init(&writer);
 	found.format->write(&foreign, &writer);
+	audit_export(fcinfo, found.format->name);
 	PG_RETURN_TEXT_P(cstring_to_text(pg_any_to_server(writer.buf.data, writer.buf.len, PG_UTF8)));
 }
