@@ -1,8 +1,8 @@
 /*
  * import.c - libFuzzer target: models of other libraries, and all that is done with what was read.
  *
- * The input is what ml_import gets.  What is accepted must be usable: rows are predicted and explained, the
- * model is described, and what is exported must be read again.
+ * The input is what ml_import gets.  What is accepted must be usable: rows are predicted and explained, and
+ * what is exported must be read again.  (Descriptions need the columns of a whole model: model.c.)
  */
 #include "server.h"
 
@@ -35,7 +35,6 @@ use(const MlForeign *foreign)
 	double	   *contrib = palloc_extended((foreign->p + 1) * sizeof(double), MCXT_ALLOC_HUGE);
 	double	   *out = palloc((foreign->classes + 1) * sizeof(double));
 	double		base;
-	MlRows		rows = {NIL, NIL};
 
 	if (foreign->names == NULL || foreign->levels == NULL || foreign->note == NULL)
 		abort();
@@ -47,7 +46,6 @@ use(const MlForeign *foreign)
 		for (int k = 0; k < (foreign->classes > 2 ? Min(foreign->classes, MAX_OUTPUTS) : 1); k++)
 			algorithm->explain(foreign->model, x, k, &base, contrib);
 	}
-	algorithm->describe(foreign->model, &rows);
 	algorithm->importance(foreign->model, contrib);
 }
 
