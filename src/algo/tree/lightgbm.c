@@ -397,10 +397,11 @@ read_tree(MlForeignTree *to, const Section *s, int p, double factor)
 		}
 		for (int i = 0; i < splits; i++)
 		{
-			int			kind = (int) decision[i] & 15;
+			int			kind;
 
 			if (!(decision[i] >= 0 && decision[i] < 16))
 				ml_malformed("a split of decision type %g", decision[i]);
+			kind = (int) decision[i];
 			if (!(feature[i] >= 0 && feature[i] < p))
 				ml_malformed("a tree splits by feature %g of %d", feature[i], p);
 			node[i].left = child(left[i], leaves);
