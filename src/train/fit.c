@@ -973,5 +973,7 @@ ml_score_rows(MlTraining *t, const MlMask *mask, const MlFit *fit, const double 
 			t->algorithm->predict(fit->model, tile.x + (Size) i * fit->encoder->p, out);
 			ml_metrics_add(model, tile.y[i], out, w);
 			ml_metrics_add(baseline, tile.y[i], dummy, w);
+			if (t->scored)
+				ml_scored_add(t->scored, tile.y[i], out);
 		}
 }

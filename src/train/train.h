@@ -99,6 +99,7 @@ typedef struct MlTraining
 	bool		fingerprinted;	/* wanted: `fingerprint` */
 	MlFingerprint fingerprint;	/* of the rows that are used */
 
+	struct MlScored *scored;	/* where ml_score_rows is to put predictions, or NULL */
 	bool		keep_measured;	/* what is fitted on a part of the rows is the model to be stored */
 	int			repeat;			/* reshuffles u for repeated splits; 0: as collected */
 	int64		rows_read;
@@ -211,6 +212,23 @@ extern char *ml_training_lineage(const MlTraining *t, const MlRequest *given, co
 /* constraints.c: parameters of types signs and sets */
 extern void ml_constraints_check(const MlTraining *t);	/* their columns are features */
 extern void ml_constraints_set(const MlTraining *t, const MlEncoder *enc, const void *params, MlProblem *problem);
+
+/* profile.c: predictions of rows that the predicting model has not seen, some of them when there are many. */
+#define ML_SCORED_ROOM 65536
+typedef struct MlScored
+{
+	int			classes;
+	int64		n;				/* rows */
+	int			kept;			/* of them */
+	double	   *value;			/* ML_SCORED_ROOM: value, probability of class 1, or of the likeliest class */
+	double	   *hit;			/* ML_SCORED_ROOM: 1 when class 1, or the likeliest one, came true; else 0 */
+	double	   *class_rows;		/* with more than 2 classes */
+} MlScored;
+extern MlScored *ml_scored_create(int classes);
+extern void ml_scored_add(MlScored *scored, double y, const double *out);
+
+/* What the model is to remember of the rows; `scored` may be NULL, `collected`: t->rows are there. */
+extern MlProfile *ml_training_profile(MlTraining *t, const MlScored *scored, bool collected);
 
 struct MlMetrics;
 extern void ml_score_rows(MlTraining *t, const MlMask *mask, const MlFit *fit, const double *dummy,

@@ -25,6 +25,7 @@
 
 #define MAX_COPIES 15			/* of a row in a bootstrap sample: more has a probability below 1e-13 */
 #define SAMPLE_ATTEMPTS 100		/* until a sample of few rows is not empty */
+#define ONE_HOT_ABOVE 10		/* levels: deep trees have nothing else that keeps them from noise */
 #define TREES_TO_JUDGE 3			/* by which the size of the forest is judged */
 #define MODEL_BYTES (1024.0 * 1024 * 1024)	/* no value in PostgreSQL can be larger */
 
@@ -235,6 +236,7 @@ choose_growth(Training *t)
 	growth->colsample_level = 1;
 	growth->colsample_node = t->problem->p > 0 ? (double) features_per_node(t) / t->problem->p : 1;
 	growth->random_cut = params->random_cut;
+	growth->one_hot_above = ONE_HOT_ABOVE;
 	growth->seed = t->problem->seed;
 	choose_units(t);
 	growth->g_unit = t->g_unit;

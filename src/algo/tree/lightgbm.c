@@ -3,7 +3,8 @@
  * Reading trusts nothing.
  *
  * A text is a list of name=value lines: a header, then a section a tree.
- * LightGBM sends x <= t left; the threshold here is the next double above t.
+ * LightGBM sends x <= t left, with tiny numbers taken for 0; the threshold here is the next
+ * double above t.
  * Of a category split the listed ones go left, all others and missing ones right.
  */
 #include "foreign.h"
@@ -23,6 +24,7 @@
 #define MISSING_TYPE(decision) ((decision) >> 2 & 3)
 #define MISSING_NONE 0			/* a missing number is taken for 0 */
 #define MISSING_ZERO 1			/* and 0 for a missing one */
+#define ZERO 1e-35f				/* numbers no larger are taken for 0 */
 
 /* Lines of the header or of a tree, as they lie in the input. */
 typedef struct Section
@@ -328,7 +330,10 @@ read_split(MlForeignNode *node, double threshold, int decision)
 		node->missing_left = 0 <= threshold;
 	if (MISSING_TYPE(decision) == MISSING_ZERO && node->missing_left != (0 <= threshold))
 		ml_unsupported("a model that takes zeros for missing values (zero_as_missing)");
-	node->threshold = nextafter(threshold, INFINITY);
+	if (fabs(threshold) <= ZERO)
+		node->threshold = threshold < 0 ? -ZERO : nextafter(ZERO, INFINITY);
+	else
+		node->threshold = nextafter(threshold, INFINITY);
 	if (isinf(node->threshold))
 		node->threshold = threshold;
 }
