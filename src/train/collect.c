@@ -97,10 +97,10 @@ first_row(Collector *c, const MlRow *from)
 	{
 		MlColumn   *col = &t->schema->columns[i];
 
-		if (col->kind == ML_ARRAY)
+		if (col->kind == ML_ARRAY && t->start == NULL)
 			col->cells = first_array_length(&t->source->columns[t->feature_column[i]],
 									  from->values[i], from->isnull[i]);
-		if (col->kind == ML_CATEGORY)
+		if (col->kind == ML_CATEGORY && t->start == NULL)
 			col->dict = ml_dict_create(t->cxt);
 		col->first_cell = at;
 		at += col->cells;

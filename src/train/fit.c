@@ -760,8 +760,9 @@ ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *
 	size_t		ncarry = 0;
 
 	ml_balance_classes(t, mask);
-	fit->encoder = ml_learn_encoder(t, mask);
+	fit->encoder = t->start ? t->start->encoder : ml_learn_encoder(t, mask);
 	set_problem(t, fit, params);
+	fit->problem.start = t->start ? t->start->fit : NULL;
 	fit->problem.draft = mask != NULL && !t->keep_measured;
 	reader_open(&r, t, mask, fit->encoder);
 	if (ml_any_target_encoding(t))

@@ -45,11 +45,17 @@ typedef struct MlTraining
 	const MlAlgorithm *algorithm;
 	bool		compares;		/* without an algorithm named, several are tried; set before ml_training_open */
 	bool		algorithm_open; /* they are still to be tried */
+	bool		stores;			/* a model comes of it; otherwise it is only measured */
 	Jsonb	   *params_json;	/* all, with defaults */
 	void	   *params;
 	MlCoreParams core;
 	uint32		task;			/* 0 until the target is known */
 	MlWarnings	warnings;
+
+	/* Parameter "continue", or NULL: the model that the training goes on from, with its schema and encoder. */
+	MlModel    *start;
+	char	   *start_name;
+	int			start_version;
 
 	/* Columns read: features, then target, weight, offset, split_by, order_by, group when there. */
 	MlSchema   *schema;			/* of the features */
@@ -108,6 +114,11 @@ typedef struct MlTraining
 	int64		rows_missing;	/* dropped by impute = drop */
 	int64		rows_nonfinite;	/* dropped by nonfinite = drop */
 } MlTraining;
+
+/* resume.c: of a training with `start`; the first one sets it, if it is asked for. */
+extern void ml_resume_open(MlTraining *t);
+extern void ml_resume_features(MlTraining *t);
+extern void ml_resume_classes(MlTraining *t);
 
 /* Shared by train.c, collect.c and settle.c. */
 #define ML_MAX_CLASSES 1000

@@ -122,7 +122,7 @@ ml_training_begin(const char *command, const MlRequest *request)
 	t->cxt = cxt;
 	t->warnings.cxt = cxt;
 	ml_warnings_push(&t->warnings);
-	t->compares = strcmp(command, "cv") != 0;
+	t->compares = t->stores = strcmp(command, "cv") != 0;
 	ml_progress_start(command, InvalidOid);
 	ml_progress_phase(ML_PHASE_ANALYZE);
 	ml_training_open(t, request);
@@ -505,6 +505,8 @@ ML_FUNCTION(ml_sql_train)
 	row.warnings = t->warnings.messages;
 	row.notes = ml_arg_text(fcinfo, 13);
 	row.fingerprint = &t->fingerprint;
+	if (t->start && strcmp(t->start_name, name) == 0)
+		row.parent = t->start_version;
 	row.lineage = ml_training_lineage(t, &request, row.notes, o.holdout_rows);
 	row.elapsed = (GetCurrentTimestamp() - start) / 1e6;
 	version = ml_catalog_store(name, ml_model_pack(model), model, &row);
