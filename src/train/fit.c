@@ -973,5 +973,7 @@ ml_score_rows(MlTraining *t, const MlMask *mask, const MlFit *fit, const double 
 			t->algorithm->predict(fit->model, tile.x + (Size) i * fit->encoder->p, out);
 			ml_metrics_add(model, tile.y[i], out, w);
 			ml_metrics_add(baseline, tile.y[i], dummy, w);
+			if (t->duel)
+				ml_rival_add(t->rival, t, tile.y[i], out, row + t->at_rival, w, row[t->at_u]);
 		}
 }
