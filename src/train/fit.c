@@ -976,5 +976,7 @@ ml_score_rows(MlTraining *t, const MlMask *mask, const MlFit *fit, const double 
 			ml_metrics_add(baseline, tile.y[i], dummy, w);
 			if (t->scored)
 				ml_scored_add(t->scored, tile.y[i], out);
+			if (t->duel)
+				ml_rival_add(t->rival, t, tile.y[i], out, row + t->at_rival, w, row[t->at_u]);
 		}
 }

@@ -13,6 +13,7 @@
 #include "core/params.h"
 #include "core/preprocess.h"
 #include "core/source.h"
+#include "train/rival.h"
 
 /* The arguments of ml_train and its kin, NULL where not given. */
 typedef struct MlRequest
@@ -70,7 +71,7 @@ typedef struct MlTraining
 	bool	   *named;			/* per feature column: asked for by name, not found by "all columns" */
 	MlConverter *converters;	/* per feature column, then the target's */
 
-	/* Collected rows as stored: cells, y, u, then w, offset, order, group, key when there. */
+	/* Collected rows as stored: cells, y, u, then w, offset, order, group, key, the rival's outputs when there. */
 	MlDataset  *rows;
 	int			stored_width;
 	int		   *stored;			/* stored position of each double of a row as handed out */
@@ -106,6 +107,10 @@ typedef struct MlTraining
 	MlFingerprint fingerprint;	/* of the rows that are used */
 
 	struct MlScored *scored;	/* where ml_score_rows is to put predictions, or NULL */
+	MlRival    *rival;			/* a model to be measured on the holdout as well; NULL: none */
+	bool		duel;			/* rows scored now go to it, too */
+	int			at_rival;		/* its outputs in a row; -1: none */
+
 	bool		keep_measured;	/* what is fitted on a part of the rows is the model to be stored */
 	int			repeat;			/* reshuffles u for repeated splits; 0: as collected */
 	int64		rows_read;
