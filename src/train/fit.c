@@ -17,6 +17,7 @@
 #include "core/progress.h"
 #include "core/registry.h"
 #include "core/state.h"
+#include "eval/curves.h"
 #include "eval/metrics.h"
 #include "num/threads.h"
 
@@ -973,5 +974,7 @@ ml_score_rows(MlTraining *t, const MlMask *mask, const MlFit *fit, const double 
 			t->algorithm->predict(fit->model, tile.x + (Size) i * fit->encoder->p, out);
 			ml_metrics_add(model, tile.y[i], out, w);
 			ml_metrics_add(baseline, tile.y[i], dummy, w);
+			if (t->curves)
+				ml_curves_add(t->curves, tile.y[i], out, w, row[t->at_key >= 0 ? t->at_key : t->at_u]);
 		}
 }

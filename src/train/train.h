@@ -99,6 +99,8 @@ typedef struct MlTraining
 	bool		fingerprinted;	/* wanted: `fingerprint` */
 	MlFingerprint fingerprint;	/* of the rows that are used */
 
+	struct MlCurves *curves;	/* of the rows that ml_score_rows sees, too; or NULL */
+
 	bool		keep_measured;	/* what is fitted on a part of the rows is the model to be stored */
 	int			repeat;			/* reshuffles u for repeated splits; 0: as collected */
 	int64		rows_read;

@@ -23,6 +23,7 @@
 #include "core/catalog.h"
 #include "core/progress.h"
 #include "core/registry.h"
+#include "eval/curves.h"
 #include "eval/metrics.h"
 #include "train/args.h"
 #include "train/streamed.h"
@@ -35,6 +36,8 @@ typedef struct Metric
 	const char *name;
 	double		value;
 	double		baseline;
+	double		ci_low;			/* 95 %; NaN: none */
+	double		ci_high;
 	const char *undefined;
 } Metric;
 
@@ -46,6 +49,7 @@ typedef struct Outcome
 	Metric	   *metrics;
 	int			nmetrics;
 	int64		holdout_rows;
+	const char *curves;			/* of the holdout, as JSON; or NULL */
 	bool		refitted;		/* the stored model has learned from the holdout, too */
 } Outcome;
 
@@ -149,6 +153,8 @@ keep_metrics(Outcome *o, MlMetrics *model, MlMetrics *baseline)
 		o->metrics[i].name = a[i].name;
 		o->metrics[i].value = a[i].value;
 		o->metrics[i].baseline = b[i].value;
+		o->metrics[i].ci_low = a[i].ci_low;
+		o->metrics[i].ci_high = a[i].ci_high;
 		o->metrics[i].undefined = a[i].undefined;
 	}
 	o->nmetrics = n;
@@ -181,6 +187,27 @@ warn_perfect(const MlTraining *t, const Outcome *o)
 	if (o->holdout_rows >= 50 &&
 		(metric_value(o, "auc") == 1 || metric_value(o, "r2") > 1 - 1e-9))
 		ml_warn("the model makes no error on the holdout: a feature may give the target away");
+}
+
+/* Measures the rows of the mask, and keeps what charts of them need. */
+static void
+measure(MlTraining *t, Outcome *o, const MlMask *mask, const MlFit *fit)
+{
+	MlMetrics  *model = ml_metrics_create(t->task, t->classes);
+	MlMetrics  *baseline = ml_metrics_create(t->task, t->classes);
+	StringInfoData curves;
+
+	t->curves = ml_curves_create(t->task, t->classes);
+	ml_score_rows(t, mask, fit, fit->prior, model, baseline);
+	keep_metrics(o, model, baseline);
+	o->holdout_rows = ml_metrics_rows(model);
+	initStringInfo(&curves);
+	ml_curves_json(t->curves, false, &curves);
+	o->curves = curves.data;
+	ml_curves_free(t->curves);
+	t->curves = NULL;
+	ml_metrics_free(model);
+	ml_metrics_free(baseline);
 }
 
 /* ---- the two ways ---- */
@@ -232,9 +259,6 @@ train_collected(MlTraining *t, Outcome *o)
 				(long long) t->rows_used);
 	else if (shares[0] > 0)
 	{
-		MlMetrics  *model = ml_metrics_create(t->task, t->classes);
-		MlMetrics  *baseline = ml_metrics_create(t->task, t->classes);
-
 		holdout.split = train.split = ml_training_split(t, 2, shares);
 		holdout.inside = true;
 		ml_choose_algorithm(t, &train);
@@ -243,11 +267,7 @@ train_collected(MlTraining *t, Outcome *o)
 		t->keep_measured = keeps_measured(t, shares[1]);
 		measured = t->keep_measured ? ml_fit_rows(t, &train, o->params, NULL) : quiet_fit(t, &train, o->params);
 		ml_progress_phase(ML_PHASE_SCORE);
-		ml_score_rows(t, &holdout, measured, measured->prior, model, baseline);
-		keep_metrics(o, model, baseline);
-		o->holdout_rows = ml_metrics_rows(model);
-		ml_metrics_free(model);
-		ml_metrics_free(baseline);
+		measure(t, o, &holdout, measured);
 	}
 	ml_choose_algorithm(t, NULL);
 	if (t->keep_measured)
@@ -289,6 +309,7 @@ train_streamed(MlTraining *t, Outcome *o)
 		o->metrics[i].name = s->names[i];
 		o->metrics[i].value = s->values[i];
 		o->metrics[i].baseline = s->baselines[i];
+		o->metrics[i].ci_low = o->metrics[i].ci_high = get_float8_nan();
 		o->metrics[i].undefined = isnan(s->values[i]) ? "the actual values are constant" : NULL;
 	}
 	o->holdout_rows = (int64) ml_state_part(s->state, 0)->n;
@@ -304,6 +325,27 @@ json_number(StringInfo out, double value)
 		appendStringInfoString(out, DatumGetCString(DirectFunctionCall1(float8out, Float8GetDatum(value))));
 	else
 		appendStringInfoString(out, "null");
+}
+
+/* What ml_plot and ml_report show of the holdout beside the metrics. */
+static void
+add_holdout(const Outcome *o, StringInfo s)
+{
+	const char *separator = "";
+
+	appendStringInfoString(s, ", \"holdout\": {\"intervals\": {");
+	for (int i = 0; i < o->nmetrics; i++)
+	{
+		if (isnan(o->metrics[i].ci_low) || isnan(o->metrics[i].ci_high))
+			continue;
+		appendStringInfo(s, "%s\"%s\": [", separator, o->metrics[i].name);
+		json_number(s, o->metrics[i].ci_low);
+		appendStringInfoString(s, ", ");
+		json_number(s, o->metrics[i].ci_high);
+		appendStringInfoChar(s, ']');
+		separator = ", ";
+	}
+	appendStringInfo(s, "}, \"curves\": %s}", o->curves);
 }
 
 static Jsonb *
@@ -336,6 +378,8 @@ model_info(const MlTraining *t, const Outcome *o)
 	}
 	appendStringInfo(&s, "}, \"refit\": %s, \"converged\": %s", o->refitted ? "true" : "false",
 					 o->fit->converged ? "true" : "false");
+	if (o->curves && o->holdout_rows > 0)
+		add_holdout(o, &s);
 	if (o->fit->stop)
 	{
 		appendStringInfoString(&s, ", \"stop\": ");
