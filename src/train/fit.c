@@ -17,6 +17,7 @@
 #include "core/progress.h"
 #include "core/registry.h"
 #include "core/state.h"
+#include "eval/curves.h"
 #include "eval/metrics.h"
 #include "num/threads.h"
 
@@ -978,5 +979,7 @@ ml_score_rows(MlTraining *t, const MlMask *mask, const MlFit *fit, const double 
 				ml_scored_add(t->scored, tile.y[i], out);
 			if (t->duel)
 				ml_rival_add(t->rival, t, tile.y[i], out, row + t->at_rival, w, row[t->at_u]);
+			if (t->curves)
+				ml_curves_add(t->curves, tile.y[i], out, w, row[t->at_key >= 0 ? t->at_key : t->at_u]);
 		}
 }
