@@ -70,7 +70,7 @@ FUZZ_SECONDS ?= 600
 FUZZ_DIR = test/fuzz/build
 FUZZ_FLAGS = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -ffunction-sections -fdata-sections \
 	-w -D_GNU_SOURCE $(BLAS_FLAGS) -Isrc -Itest/fuzz -I$(shell $(PG_CONFIG) --includedir-server)
-FUZZ_SOURCES = $(wildcard test/fuzz/*.c) $(patsubst %,src/core/%.c,model encode dict host registry) $(NUM_OBJS:.o=.c) $(ALGORITHMS)
+FUZZ_SOURCES = $(wildcard test/fuzz/*.c) $(patsubst %,src/core/%.c,model profile encode dict host registry) $(NUM_OBJS:.o=.c) $(ALGORITHMS)
 FUZZ_OBJS = $(patsubst %.c,$(FUZZ_DIR)/%.o,$(FUZZ_SOURCES))
 $(FUZZ_DIR)/%.o: %.c src/algo/list.h $(wildcard src/*.h src/*/*.h test/fuzz/*.h)
 	@mkdir -p $(@D)

@@ -226,6 +226,7 @@ typedef struct MlAlgorithm
 	void		(*explain) (const void *model, const double *x, int output, double *base, double *contrib);
 	bool		(*interval) (const void *model, const double *x, double level, double *low, double *high);
 	void		(*importance) (const void *model, double *share);	/* p numbers >= 0 */
+	bool		(*importance_by) (const void *model, const char *method, double *share);	/* "gain", "cover", "splits"; false: cannot */
 
 	const MlFormat *const *formats; /* of other libraries, ends with NULL; or NULL */
 } MlAlgorithm;
@@ -304,5 +305,10 @@ extern void ml_write_bytes(MlWriter *writer, const void *bytes, size_t size);
 /* A line of ml_describe; value may be NULL: undefined. */
 extern void ml_row_text(MlRows *rows, const char *item, const char *value);
 extern void ml_row_number(MlRows *rows, const char *item, double value);
+
+/* What people call an encoded column, a level of a category (ML_NATIVE) and a class. */
+extern const char *ml_row_column(const MlRows *rows, int column);
+extern const char *ml_row_level(const MlRows *rows, int column, int level);
+extern const char *ml_row_class(const MlRows *rows, int k);
 
 #endif

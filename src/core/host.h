@@ -68,6 +68,7 @@ struct MlRows
 {
 	List	   *items;			/* of char * */
 	List	   *values;			/* of char *, in step */
+	const struct MlModel *model;	/* that is described: for names */
 };
 
 /* Rows of a set-returning function that is declared with OUT columns or RETURNS TABLE. */

@@ -444,7 +444,10 @@ parse_value(const MlParam *param, JsonbValue *value, void *out)
 			FIELD(int, out, param) = (int) parse_number(param, value);
 			break;
 		case ML_PARAM_REAL:
-			FIELD(double, out, param) = parse_number(param, value);
+			if (param->def == NULL && word != NULL && strcmp(word, "auto") == 0)
+				FIELD(double, out, param) = NAN;
+			else
+				FIELD(double, out, param) = parse_number(param, value);
 			break;
 		case ML_PARAM_PENALTY:
 			if (word != NULL && strcmp(word, "cv") == 0)

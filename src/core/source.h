@@ -110,10 +110,13 @@ extern void ml_stored_columns(MlStoredColumns *stored, const int *columns, int n
 static inline void
 ml_stored_row(MlStoredColumns *stored, TupleTableSlot *slot, MlRow *row)
 {
-	if (!TTS_IS_BUFFERTUPLE(slot))
+	HeapTuple	tuple = TTS_IS_BUFFERTUPLE(slot) ? ((BufferHeapTupleTableSlot *) slot)->base.tuple : NULL;
+
+	if (tuple == NULL)
 		elog(ERROR, "scan of a whole table gives a slot without a tuple");
 	slot_getsomeattrs(slot, stored->natts);
-	row->position = ml_row_position(&slot->tts_tid, 0);
+	/* An aggregate hands out a copy of its first row, which has no tid in the slot. */
+	row->position = ml_row_position(&tuple->t_self, 0);
 	if (stored->nruns == 1)
 	{
 		row->values = slot->tts_values + stored->runs[0].from;

@@ -106,7 +106,7 @@ ML_FUNCTION(ml_sql_describe)
 	TupleDesc	tupdesc;
 	Tuplestorestate *store = ml_look_begin(fcinfo, &tupdesc);
 	const MlModel *model = ml_site(fcinfo, ML_VIEW)->model;
-	MlRows		rows = {NIL, NIL};
+	MlRows		rows = {NIL, NIL, model};
 	ListCell   *item;
 	ListCell   *value;
 

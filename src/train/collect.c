@@ -91,7 +91,7 @@ first_row(Collector *c, const MlRow *from)
 	MlTraining *t = c->t;
 	MemoryContext old = MemoryContextSwitchTo(t->cxt);
 	int			at = 0;
-	bool		keeps_rows = t->algorithm != NULL && t->algorithm->fit != NULL;
+	bool		keeps_rows = t->algorithm_open || (t->algorithm != NULL && t->algorithm->fit != NULL);
 
 	for (int i = 0; i < t->schema->ncolumns; i++)
 	{

@@ -144,7 +144,6 @@ streamed_fold(MlTraining *t, MlStreamed *s, int fold, FoldScores *scores)
 	put_score(scores, 2, "r2", test->y_m2 > 0 ? 1 - sse / test->y_m2 : NAN,
 			  test->y_m2 > 0 ? -d * d * test->w / test->y_m2 : NAN);
 	scores->n++;
-	pfree(train);
 }
 
 static bool
@@ -163,7 +162,14 @@ streamed_repeats(MlTraining *t, int folds, int repeats, FoldScores *scores)
 			return false;
 		ml_progress_phase(ML_PHASE_CV);
 		for (int fold = 1; fold <= folds; fold++)
+		{
+			MemoryContext cxt = AllocSetContextCreate(t->cxt, "ml_ext fold", ALLOCSET_DEFAULT_SIZES);
+			MemoryContext old = MemoryContextSwitchTo(cxt);
+
 			streamed_fold(t, s, fold, scores);
+			MemoryContextSwitchTo(old);
+			MemoryContextDelete(cxt);
+		}
 		pfree(s->state);
 	}
 	return true;

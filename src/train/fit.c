@@ -259,7 +259,7 @@ ml_training_split(MlTraining *t, int nparts, const double *shares)
 		{
 			qsort(keys[s], n[s], sizeof(double), compare_doubles);
 			cut_sorted(keys[s], n[s], nparts, shares, bound);
-			pfree(keys[s]);
+			ml_free(keys[s]);
 			continue;
 		}
 		for (int p = 0; p < nparts; p++)
@@ -580,7 +580,7 @@ run_passes(TileReader *r, MlDataset *from, MlFit *fit, double *carry, size_t nca
 		result.objective = get_float8_nan();
 		MemoryContextSwitchTo(pass_cxt);
 		step = algorithm->finish(problem, state, &result);
-		pfree(state);
+		ml_free(state);
 		MemoryContextSwitchTo(old);
 		if (step == ML_AGAIN && result.carry == problem->carry)
 			MemoryContextDelete(pass_cxt);	/* an algorithm may keep its carry in place */
@@ -850,12 +850,38 @@ row_loss(const MlTraining *t, double y, const double *out)
 	return -log(Max(p, 1e-15));
 }
 
+double
+ml_row_losses(MlTraining *t, const MlMask *train, const MlMask *test, const void *params,
+			  double *loss, int room, int *n)
+{
+	double	   *out = palloc(Max(t->classes, 1) * sizeof(double));
+	MlFit	   *fit = ml_fit_rows(t, train, params, NULL);
+	TileReader	r;
+	MlTile		tile;
+	double		sum = 0;
+
+	*n = 0;
+	reader_open(&r, t, test, fit->encoder);
+	ml_rows_start(t);
+	while (reader_next(&r, &tile))
+		for (int i = 0; i < tile.n; i++)
+		{
+			double		of_row;
+
+			t->algorithm->predict(fit->model, tile.x + (Size) i * fit->encoder->p, out);
+			of_row = (tile.w ? tile.w[i] : 1) * row_loss(t, tile.y[i], out);
+			sum += of_row;
+			if (*n < room)
+				loss[(*n)++] = of_row;
+		}
+	return sum;
+}
+
+/* Over all folds, of any number of rows. */
 static double
 grid_loss(MlTraining *t, const MlMask *mask, const void *params)
 {
-	double	   *out = palloc(Max(t->classes, 1) * sizeof(double));
-	double		loss = 0;
-	double		weight = 0;
+	double		sum = 0;
 
 	for (int f = 0; f < GRID_FOLDS; f++)
 	{
@@ -863,25 +889,13 @@ grid_loss(MlTraining *t, const MlMask *mask, const void *params)
 		MemoryContext old = MemoryContextSwitchTo(cxt);
 		MlMask		train = inner_mask(mask, GRID_FOLDS, f, false);
 		MlMask		test = inner_mask(mask, GRID_FOLDS, f, true);
-		MlFit	   *fit = ml_fit_rows(t, &train, params, NULL);
-		TileReader	r;
-		MlTile		tile;
+		int			none;
 
-		reader_open(&r, t, &test, fit->encoder);
-		ml_rows_start(t);
-		while (reader_next(&r, &tile))
-			for (int i = 0; i < tile.n; i++)
-			{
-				double		w = tile.w ? tile.w[i] : 1;
-
-				t->algorithm->predict(fit->model, tile.x + (Size) i * fit->encoder->p, out);
-				weight += w;
-				loss += w * row_loss(t, tile.y[i], out);
-			}
+		sum += ml_row_losses(t, &train, &test, params, NULL, 0, &none);
 		MemoryContextSwitchTo(old);
 		MemoryContextDelete(cxt);
 	}
-	return loss / weight;
+	return sum;
 }
 
 /* The best of a grid of powers of ten, each tried by cross-validation. */
@@ -959,5 +973,7 @@ ml_score_rows(MlTraining *t, const MlMask *mask, const MlFit *fit, const double 
 			t->algorithm->predict(fit->model, tile.x + (Size) i * fit->encoder->p, out);
 			ml_metrics_add(model, tile.y[i], out, w);
 			ml_metrics_add(baseline, tile.y[i], dummy, w);
+			if (t->scored)
+				ml_scored_add(t->scored, tile.y[i], out);
 		}
 }

@@ -17,8 +17,8 @@
 
 /* ---- algorithm and task ---- */
 
-static void
-parse_params(MlTraining *t, Jsonb *given)
+void
+ml_training_params(MlTraining *t, Jsonb *given)
 {
 	t->params = palloc0(Max(t->algorithm->params_size, 1));
 	ml_params_parse(given, t->algorithm->name, ml_core_params, &t->core,
@@ -62,39 +62,12 @@ task_of_type(Oid type)
 	}
 }
 
-/* The default algorithm of a task, with the parameters that make it safe on any table. */
-static void
-choose_algorithm(MlTraining *t)
-{
-	if (t->algorithm != NULL)
-		return;
-	t->algorithm_chosen = true;
-	if (t->task == ML_CLASSIFICATION)
-	{
-		Jsonb	   *given = t->request.params;
-
-		t->algorithm = ml_registry_find("logistic", false);
-		if (given == NULL)
-			given = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{\"l2\": 1}")));
-		parse_params(t, given);
-	}
-	else if (t->task == ML_ANOMALY)
-	{
-		t->algorithm = ml_registry_find("isolation_forest", false);
-		parse_params(t, t->request.params);
-	}
-	else
-	{
-		t->algorithm = ml_registry_find("linear", false);
-		parse_params(t, t->request.params);
-	}
-}
-
 /* Called with the task known. */
 void
 ml_settle_algorithm(MlTraining *t)
 {
-	choose_algorithm(t);
+	if (t->algorithm == NULL)
+		ml_choose_first(t, t->compares);
 	if ((t->algorithm->tasks & t->task) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -322,7 +295,7 @@ ml_training_open(MlTraining *t, const MlRequest *request)
 	if (request->algorithm != NULL)
 	{
 		t->algorithm = ml_registry_find(request->algorithm, false);
-		parse_params(t, request->params);
+		ml_training_params(t, request->params);
 		if (t->task == 0 && (t->algorithm->tasks & (t->algorithm->tasks - 1)) == 0)
 			t->task = t->algorithm->tasks;
 	}

@@ -43,7 +43,8 @@ typedef struct MlTraining
 	MemoryContext cxt;
 	MlSource   *source;
 	const MlAlgorithm *algorithm;
-	bool		algorithm_chosen;	/* by us */
+	bool		compares;		/* without an algorithm named, several are tried; set before ml_training_open */
+	bool		algorithm_open; /* they are still to be tried */
 	Jsonb	   *params_json;	/* all, with defaults */
 	void	   *params;
 	MlCoreParams core;
@@ -98,6 +99,7 @@ typedef struct MlTraining
 	bool		fingerprinted;	/* wanted: `fingerprint` */
 	MlFingerprint fingerprint;	/* of the rows that are used */
 
+	struct MlScored *scored;	/* where ml_score_rows is to put predictions, or NULL */
 	bool		keep_measured;	/* what is fitted on a part of the rows is the model to be stored */
 	int			repeat;			/* reshuffles u for repeated splits; 0: as collected */
 	int64		rows_read;
@@ -140,6 +142,12 @@ typedef struct MlMask
 extern void ml_balance_classes(MlTraining *t, const MlMask *mask);
 
 extern void ml_training_open(MlTraining *t, const MlRequest *request);
+extern void ml_training_params(MlTraining *t, Jsonb *given);	/* of t->algorithm */
+
+/* choose.c: the algorithm when none is named; on `mask`, the one that does best there. */
+extern void ml_choose_first(MlTraining *t, bool compare);
+extern void ml_choose_algorithm(MlTraining *t, const MlMask *mask);
+
 extern void ml_training_collect(MlTraining *t);
 extern MlSplit *ml_training_split(MlTraining *t, int nparts, const double *shares);
 
@@ -192,6 +200,9 @@ typedef struct MlFit
 } MlFit;
 extern MlFit *ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *start);
 extern void ml_fit_free(MlFit *fit);	/* the model; prior and carry stay */
+/* Sum of the weighted losses of the rows of `test` after a fit to those of `train`, and the first `room` of them. */
+extern double ml_row_losses(MlTraining *t, const MlMask *train, const MlMask *test, const void *params,
+							double *loss, int room, int *n);
 extern const void *ml_choose_params(MlTraining *t, const MlMask *mask);	/* "cv" replaced by numbers */
 
 /* lineage.c: of collected rows; and of the whole training, as JSON */
@@ -201,6 +212,23 @@ extern char *ml_training_lineage(const MlTraining *t, const MlRequest *given, co
 /* constraints.c: parameters of types signs and sets */
 extern void ml_constraints_check(const MlTraining *t);	/* their columns are features */
 extern void ml_constraints_set(const MlTraining *t, const MlEncoder *enc, const void *params, MlProblem *problem);
+
+/* profile.c: predictions of rows that the predicting model has not seen, some of them when there are many. */
+#define ML_SCORED_ROOM 65536
+typedef struct MlScored
+{
+	int			classes;
+	int64		n;				/* rows */
+	int			kept;			/* of them */
+	double	   *value;			/* ML_SCORED_ROOM: value, probability of class 1, or of the likeliest class */
+	double	   *hit;			/* ML_SCORED_ROOM: 1 when class 1, or the likeliest one, came true; else 0 */
+	double	   *class_rows;		/* with more than 2 classes */
+} MlScored;
+extern MlScored *ml_scored_create(int classes);
+extern void ml_scored_add(MlScored *scored, double y, const double *out);
+
+/* What the model is to remember of the rows; `scored` may be NULL, `collected`: t->rows are there. */
+extern MlProfile *ml_training_profile(MlTraining *t, const MlScored *scored, bool collected);
 
 struct MlMetrics;
 extern void ml_score_rows(MlTraining *t, const MlMask *mask, const MlFit *fit, const double *dummy,

@@ -36,6 +36,9 @@ typedef struct Metric
 	double		value;
 	double		baseline;
 	const char *undefined;
+	double		low;			/* 95 %; NaN: not known */
+	double		high;
+	bool		higher_is_better;
 } Metric;
 
 typedef struct Outcome
@@ -47,6 +50,7 @@ typedef struct Outcome
 	int			nmetrics;
 	int64		holdout_rows;
 	bool		refitted;		/* the stored model has learned from the holdout, too */
+	MlProfile  *profile;
 } Outcome;
 
 /* ---- arguments ---- */
@@ -118,6 +122,7 @@ ml_training_begin(const char *command, const MlRequest *request)
 	t->cxt = cxt;
 	t->warnings.cxt = cxt;
 	ml_warnings_push(&t->warnings);
+	t->compares = strcmp(command, "cv") != 0;
 	ml_progress_start(command, InvalidOid);
 	ml_progress_phase(ML_PHASE_ANALYZE);
 	ml_training_open(t, request);
@@ -149,6 +154,9 @@ keep_metrics(Outcome *o, MlMetrics *model, MlMetrics *baseline)
 		o->metrics[i].value = a[i].value;
 		o->metrics[i].baseline = b[i].value;
 		o->metrics[i].undefined = a[i].undefined;
+		o->metrics[i].low = a[i].ci_low;
+		o->metrics[i].high = a[i].ci_high;
+		o->metrics[i].higher_is_better = a[i].higher_is_better;
 	}
 	o->nmetrics = n;
 }
@@ -236,17 +244,20 @@ train_collected(MlTraining *t, Outcome *o)
 
 		holdout.split = train.split = ml_training_split(t, 2, shares);
 		holdout.inside = true;
+		ml_choose_algorithm(t, &train);
 		o->params = ml_choose_params(t, &train);
 		ml_progress_phase(ML_PHASE_FIT);
 		t->keep_measured = keeps_measured(t, shares[1]);
 		measured = t->keep_measured ? ml_fit_rows(t, &train, o->params, NULL) : quiet_fit(t, &train, o->params);
 		ml_progress_phase(ML_PHASE_SCORE);
+		t->scored = ml_scored_create(t->classes);
 		ml_score_rows(t, &holdout, measured, measured->prior, model, baseline);
 		keep_metrics(o, model, baseline);
 		o->holdout_rows = ml_metrics_rows(model);
 		ml_metrics_free(model);
 		ml_metrics_free(baseline);
 	}
+	ml_choose_algorithm(t, NULL);
 	if (t->keep_measured)
 	{
 		o->fit = measured;
@@ -286,6 +297,8 @@ train_streamed(MlTraining *t, Outcome *o)
 		o->metrics[i].name = s->names[i];
 		o->metrics[i].value = s->values[i];
 		o->metrics[i].baseline = s->baselines[i];
+		o->metrics[i].low = o->metrics[i].high = get_float8_nan();
+		o->metrics[i].higher_is_better = strcmp(s->names[i], "r2") == 0;
 		o->metrics[i].undefined = isnan(s->values[i]) ? "the actual values are constant" : NULL;
 	}
 	o->holdout_rows = (int64) ml_state_part(s->state, 0)->n;
@@ -368,6 +381,7 @@ build_model(const MlTraining *t, const Outcome *o)
 	model->fit = o->fit->model;
 	model->summaries = t->summaries;
 	model->nsummaries = t->schema->ncells;
+	model->profile = o->profile;
 	return model;
 }
 
@@ -396,15 +410,35 @@ read_request(FunctionCallInfo fcinfo, int first, MlRequest *r)
 	r->seed = PG_GETARG_INT64(first + 11);
 }
 
+/* What the model is to remember for its monitoring. */
+static void
+keep_profile(MlTraining *t, Outcome *o, bool collected)
+{
+	MlProfile  *profile = ml_training_profile(t, t->scored, collected);
+
+	profile->nmetrics = o->nmetrics;
+	profile->metrics = palloc0(Max(o->nmetrics, 1) * sizeof(MlProfileMetric));
+	for (int i = 0; i < o->nmetrics; i++)
+		profile->metrics[i] = (MlProfileMetric)
+		{
+			pstrdup(o->metrics[i].name), o->metrics[i].value, o->metrics[i].low, o->metrics[i].high,
+				o->metrics[i].higher_is_better
+		};
+	o->profile = profile;
+}
+
 static void
 run(MlTraining *t, Outcome *o)
 {
-	if (!train_streamed(t, o))
+	bool		streamed = train_streamed(t, o);
+
+	if (!streamed)
 	{
 		memset(o, 0, sizeof(*o));
 		t->rows_read = t->rows_no_target = 0;
 		train_collected(t, o);
 	}
+	keep_profile(t, o, !streamed);
 	if (o->nmetrics > 0 && o->holdout_rows == 0)
 		ml_warn("the holdout has no rows: nothing is known of the model's quality");
 	warn_perfect(t, o);

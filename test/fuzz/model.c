@@ -80,7 +80,7 @@ static void
 look(const MlModel *model)
 {
 	const MlAlgorithm *algorithm = model->algorithm;
-	MlRows		rows = {NIL, NIL};
+	MlRows		rows = {NIL, NIL, model};
 
 	if (algorithm->describe)
 		algorithm->describe(model->fit, &rows);

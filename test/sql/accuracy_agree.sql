@@ -39,6 +39,21 @@ SELECT algorithm_, same_bytes, parallel_agrees FROM (VALUES
 	(4, 'lasso', 'y', '{"lambda": 0.01}'), (5, 'elastic_net', 'y', '{"lambda": "cv"}'),
 	(6, 'logistic', 'b', NULL), (7, 'glm', 'y', NULL)) v(n, algorithm, target, params),
 	LATERAL agree(algorithm, target, params::jsonb) ORDER BY n;
+-- so do the splits, with any seed: each row falls where its position says, also the first that a process sees
+CREATE FUNCTION holdouts(workers int) RETURNS TABLE (seed bigint, n int, value float8) LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('max_parallel_workers_per_gather', workers::text, true),
+		set_config('parallel_setup_cost', '0', true), set_config('parallel_tuple_cost', '0', true),
+		set_config('min_parallel_table_scan_size', '0', true);
+	FOR s IN 1 .. 8 LOOP
+		PERFORM ml_train('split', 'big', 'y', 'linear', features => '{x1,x2,x3}', seed => s);
+	END LOOP;
+	RETURN QUERY SELECT v.seed, (v.info->'holdout_rows')::int, v.value FROM ml.versions v WHERE v.model = 'split';
+	PERFORM ml_drop('split');
+END$$;
+CREATE TABLE serial AS SELECT * FROM holdouts(0);
+CREATE TABLE parallel AS SELECT * FROM holdouts(2);
+SELECT count(*), bool_and(s.n = p.n AND abs(s.value - p.value) < 1e-10) AS same_rows FROM serial s JOIN parallel p USING (seed);
 -- the scan is parallel indeed
 SET max_parallel_workers_per_gather = 2;
 SET parallel_setup_cost = 0;

@@ -47,3 +47,12 @@ SELECT ml_drop('spill');
 DROP FUNCTION fit();
 DROP VIEW spill_broken;
 DROP TABLE spill, result;
+
+-- What a fold takes does not add up over the folds: 300 of them in 6 MB.
+SET maintenance_work_mem = '6MB';
+SET max_parallel_workers_per_gather = 0;
+DO $$ BEGIN EXECUTE 'CREATE TABLE folds AS SELECT ' || (SELECT string_agg('sin(i * ' || j || '.37) AS x' || j, ', ')
+	FROM generate_series(1, 60) j) || ', cos(i * 0.9) AS y FROM generate_series(1, 60000) i'; END $$;
+ANALYZE folds;
+SELECT metric, round(mean::numeric, 4) AS mean, cardinality("values") AS n
+	FROM ml_cv('folds', 'y', 'linear', folds => 100, repeats => 3);

@@ -247,11 +247,11 @@ sub sweep
 	my ($n) = @_;
 	my $sum = join ' + ', map { "x$_" } 1 .. 20;
 	my %sweeps = (
-		'a plain sum' => [ 20, "SELECT sum($sum)::text FROM big" ],
-		'linear' => [ 60, "SELECT t::text FROM ml_train('m', 'big', 'y', 'linear', exclude => '{b,n}') t" ],
-		'elastic net' => [ 60, "SELECT t::text FROM ml_train('m', 'big', 'y', 'elastic_net', '{\"lambda\": \"cv\"}', exclude => '{b,n}') t" ],
-		'logistic' => [ 80, "SELECT t::text FROM ml_train('m', 'big', 'b', 'logistic', exclude => '{y,n}') t" ],
-		'glm' => [ 80, "SELECT t::text FROM ml_train('m', 'big', 'n', 'glm', '{\"family\": \"poisson\"}', exclude => '{y,b}') t" ]);
+		'a plain sum' => [ 15, "SELECT sum($sum)::text FROM big" ],
+		'linear' => [ 45, "SELECT t::text FROM ml_train('m', 'big', 'y', 'linear', exclude => '{b,n}') t" ],
+		'elastic net' => [ 45, "SELECT t::text FROM ml_train('m', 'big', 'y', 'elastic_net', '{\"lambda\": \"cv\"}', exclude => '{b,n}') t" ],
+		'logistic' => [ 110, "SELECT t::text FROM ml_train('m', 'big', 'b', 'logistic', exclude => '{y,n}') t" ],
+		'glm' => [ 110, "SELECT t::text FROM ml_train('m', 'big', 'n', 'glm', '{\"family\": \"poisson\"}', exclude => '{y,b}') t" ]);
 
 	sweep_setup($n);
 	foreach my $name (sort keys %sweeps)

@@ -15,7 +15,6 @@
 
 #define MAX_ROWS 300000
 #define P 5
-#define SPILL_BUDGET ((size_t) 6 << 20)
 
 static uint64_t state = 1;
 
@@ -480,9 +479,11 @@ static Bytes
 train_bytes(const MlBoostingParams *params, int classes, int rows, int threads, size_t budget, bool ranked)
 {
 	MlProblem	problem = problem_of(params, P, classes);
-	MlData	   *data = ml_test_data(rows, P, x, y, w, NULL, u, ranked ? group : NULL);
+	MlData	   *data;
 	Bytes		bytes;
 
+	ml_test_free_all();
+	data = ml_test_data(rows, P, x, y, w, NULL, u, ranked ? group : NULL);
 	ml_threads = threads;
 	ml_test_budget = budget;
 	bytes = bytes_of(train(&problem, data, NULL));
@@ -508,11 +509,12 @@ test_same_bytes(void)
 		int			classes;
 		int			early;
 		int			rows;
+		size_t		budget;			/* too small for the rows; a ranking keeps its rows in memory */
 	}			cases[] = {
-		{"squared", 1 + ML_OBJECTIVE_SQUARED, 0, 0, 40000}, {"absolute", 1 + ML_OBJECTIVE_ABSOLUTE, 0, 3, 40000},
-		{"quantile", 1 + ML_OBJECTIVE_QUANTILE, 0, 0, 40000}, {"huber", 1 + ML_OBJECTIVE_HUBER, 0, 3, 40000},
-		{"logistic", 0, 2, 3, 40000}, {"softmax", 0, 3, 2, 40000}, {"lambdarank", 1 + ML_OBJECTIVE_LAMBDARANK, 0, 2, 40000},
-		{"logistic, 16 bits", 0, 2, 0, 270000}
+		{"squared", 1 + ML_OBJECTIVE_SQUARED, 0, 0, 100000, 3200}, {"absolute", 1 + ML_OBJECTIVE_ABSOLUTE, 0, 3, 100000, 3200},
+		{"quantile", 1 + ML_OBJECTIVE_QUANTILE, 0, 0, 100000, 3200}, {"huber", 1 + ML_OBJECTIVE_HUBER, 0, 3, 100000, 3200},
+		{"logistic", 0, 2, 3, 100000, 3200}, {"softmax", 0, 3, 2, 100000, 3200}, {"lambdarank", 1 + ML_OBJECTIVE_LAMBDARANK, 0, 2, 40000, 0},
+		{"logistic, 16 bits", 0, 2, 0, 270000, 6000}
 	};
 
 	for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++)
@@ -523,20 +525,351 @@ test_same_bytes(void)
 
 		make_noise(cases[c].rows, ranked ? 3 : cases[c].classes);
 		params.objective = cases[c].objective;
-		params.n_estimators = cases[c].rows > 100000 ? 2 : 4;
+		params.n_estimators = cases[c].rows > 200000 ? 2 : 4;
 		params.max_depth = 4;
 		params.subsample = 0.7;
 		params.colsample_node = 0.6;
 		params.early_stopping = cases[c].early;
 		params.group = ranked ? "g" : NULL;
 		first = train_bytes(&params, cases[c].classes, cases[c].rows, 1, SIZE_MAX, ranked);
-		same_bytes(first, train_bytes(&params, cases[c].classes, cases[c].rows, 3, SIZE_MAX, ranked), cases[c].name, "with three threads");
-		same_bytes(first, train_bytes(&params, cases[c].classes, cases[c].rows, 1, SPILL_BUDGET, ranked), cases[c].name, "from a file");
+		same_bytes(first, train_bytes(&params, cases[c].classes, cases[c].rows, 3, SIZE_MAX, ranked),
+				   cases[c].name, "with three threads");
+		if (cases[c].budget > 0)
+			same_bytes(first, train_bytes(&params, cases[c].classes, cases[c].rows, 1, cases[c].budget << 10, ranked),
+					   cases[c].name, "from a file");
 		for (int i = cases[c].rows - 1; i > 0; i--)
 			swap_rows(i, (int) (uniform() * (i + 1)));
-		same_bytes(first, train_bytes(&params, cases[c].classes, cases[c].rows, 1, SIZE_MAX, ranked), cases[c].name, "from rows in another order");
+		same_bytes(first, train_bytes(&params, cases[c].classes, cases[c].rows, 1, SIZE_MAX, ranked),
+				   cases[c].name, "from rows in another order");
 		ml_test_free_all();
 	}
+}
+
+/* ---- the loop ---- */
+
+static double
+log_loss(const MlTrees *trees, int from, int to)
+{
+	double		sum = 0;
+
+	for (int i = from; i < to; i++)
+	{
+		double		p;
+
+		ml_trees_predict(trees, x + (size_t) i * P, &p);
+		sum -= log(y[i] == 1 ? p : 1 - p);
+	}
+	return sum / (to - from);
+}
+
+static void
+test_early_stopping(void)
+{
+	MlBoostingParams params = defaults();
+	MlProblem	problem = problem_of(&params, P, 2);
+	MlData	   *data = ml_test_data(4000, P, x, y, NULL, NULL, u, NULL);
+	MlResult	result;
+	MlTrees    *all;
+	MlTrees    *stopped;
+	MlTrees    *final;
+
+	make_noise(20000, 2);
+	params.n_estimators = 300;
+	all = train(&problem, data, NULL);
+	params.early_stopping = 10;
+	stopped = train(&problem, data, &result);
+	ml_test_ok(result.ncarry == 1 && result.carry[0] == stopped->rounds && stopped->ntrees == stopped->rounds &&
+			   stopped->rounds > 3 && stopped->rounds < 290, "early stopping keeps %d rounds and hands them over", stopped->rounds);
+	ml_test_ok(log_loss(stopped, 4000, 20000) < log_loss(all, 4000, 20000),
+			   "log loss of new rows %.4f, without stopping %.4f", log_loss(stopped, 4000, 20000), log_loss(all, 4000, 20000));
+	problem.carry = result.carry;
+	problem.ncarry = result.ncarry;
+	final = train(&problem, data, NULL);
+	problem.carry = NULL;
+	params.early_stopping = 0;
+	params.n_estimators = stopped->rounds;
+	same_bytes(bytes_of(final), bytes_of(train(&problem, data, NULL)), "logistic", "from the rounds handed over as from a parameter");
+}
+
+/* More rounds on the same rows are the rounds that one training would have had. */
+static void
+test_continue(void)
+{
+	for (int classes = 0; classes <= 3; classes++)
+	{
+		MlBoostingParams params = defaults();
+		MlProblem	problem = problem_of(&params, P, classes);
+		MlData	   *data;
+		MlTrees    *whole;
+		MlTrees    *part;
+		double		worst = 0;
+
+		if (classes == 1)
+			continue;
+		make_noise(3000, classes);
+		data = ml_test_data(3000, P, x, y, w, NULL, u, NULL);
+		params.subsample = 0.8;
+		params.n_estimators = 7;
+		whole = train(&problem, data, NULL);
+		params.n_estimators = 3;
+		part = train(&problem, data, NULL);
+		problem.start = part;
+		params.n_estimators = 4;
+		part = train(&problem, data, NULL);
+		for (int i = 0; i < 3000; i++)
+		{
+			double		a[3];
+			double		b[3];
+
+			ml_trees_margin(whole, x + (size_t) i * P, a);
+			ml_trees_margin(part, x + (size_t) i * P, b);
+			for (int k = 0; k < whole->outputs; k++)
+				worst = fmax(worst, fabs(a[k] - b[k]));
+		}
+		ml_test_ok(worst < 1e-5 && part->rounds == 7 && part->ntrees == whole->ntrees,
+				   "%d classes: 3 rounds and 4 more are 7 rounds, difference %.2g", classes, worst);
+	}
+}
+
+static void
+test_continue_other(void)
+{
+	MlBoostingParams params = defaults();
+	MlProblem	problem = problem_of(&params, P, 0);
+	MlData	   *data;
+
+	make_noise(100, 0);
+	data = ml_test_data(100, P, x, y, NULL, NULL, u, NULL);
+	params.n_estimators = 2;
+	problem.start = train(&problem, data, NULL);
+	params.objective = 1 + ML_OBJECTIVE_HUBER;
+	if (setjmp(*ml_test_catch()) == 0)
+	{
+		train(&problem, data, NULL);
+		ml_test_uncatch();
+		ml_test_ok(false, "a model of another objective is not continued");
+	}
+	else
+		ml_test_ok(strcmp(ml_test_sqlstate, "22023") == 0, "not continued: %s", ml_test_message);
+}
+
+/*
+ * Every row twice, more than 262,144 rows and so 16 bits, against every row once with 30
+ * bits and half of the penalties: the same problem.
+ */
+static void
+test_packed_quality(void)
+{
+	const int	half = 140000;
+	MlBoostingParams params = defaults();
+	MlProblem	problem = problem_of(&params, P, 2);
+	double		loss[2];
+
+	make_noise(half, 2);
+	params.n_estimators = 20;
+	params.l2 = 0.5;
+	params.min_child_weight = 0.5;
+	loss[0] = log_loss(train(&problem, ml_test_data(half, P, x, y, NULL, NULL, u, NULL), NULL), 0, half);
+	memcpy(x + (size_t) half * P, x, sizeof(double) * half * P);
+	memcpy(y + half, y, sizeof(double) * half);
+	for (int i = 0; i < half; i++)
+		u[half + i] = uniform();
+	params.l2 = params.min_child_weight = 1;
+	loss[1] = log_loss(train(&problem, ml_test_data(2 * half, P, x, y, NULL, NULL, u, NULL), NULL), 0, half);
+	/* cuts come from a sample by row key, so they differ a little */
+	ml_test_ok(loss[1] < loss[0] * 1.005, "log loss with 16 bits %.6f, with 30 bits %.6f", loss[1], loss[0]);
+	ml_test_free_all();
+}
+
+static double
+mean_error(const MlTrees *trees, int rows)
+{
+	double		sum = 0;
+
+	for (int i = 0; i < rows; i += 10)
+	{
+		double		p;
+
+		ml_trees_predict(trees, x + (size_t) i * P, &p);
+		sum += fabs(p - y[i]) / (rows / 10);
+	}
+	return sum;
+}
+
+/* A few rows weigh so much that, in 16 bits of theirs, the gradients of the others would be noise. */
+static void
+test_heavy_rows(void)
+{
+	const int	rows = 280000;
+	MlBoostingParams params = defaults();
+	MlProblem	problem = problem_of(&params, P, 0);
+	double		plain;
+	double		heavy;
+
+	make_noise(rows, 0);
+	params.n_estimators = 20;
+	plain = mean_error(train(&problem, ml_test_data(rows, P, x, y, NULL, NULL, u, NULL), NULL), rows);
+	for (int i = 0; i < rows; i++)
+		w[i] = i % 100000 == 7 ? 1e5 : 1;
+	heavy = mean_error(train(&problem, ml_test_data(rows, P, x, y, w, NULL, u, NULL), NULL), rows);
+	ml_test_ok(heavy < 1.1 * plain, "mean error with three rows of weight 100,000 %.5f, without %.5f", heavy, plain);
+	ml_test_free_all();
+}
+
+/* ---- ranking ---- */
+
+/* One group: the gradient is the derivative of the loss with its weights held fixed. */
+static void
+test_ranking(void)
+{
+	const int	rows = 2000;
+	MlBoostingParams params = defaults();
+	MlProblem	problem = problem_of(&params, P, 0);
+	MlResult	result;
+	double		first;
+
+	make_noise(rows, 3);
+	params.objective = 1 + ML_OBJECTIVE_LAMBDARANK;
+	params.group = "g";
+	params.n_estimators = 1;
+	train(&problem, ml_test_data(rows, P, x, y, NULL, NULL, u, group), &result);
+	first = result.objective;
+	params.n_estimators = 40;
+	train(&problem, ml_test_data(rows, P, x, y, NULL, NULL, u, group), &result);
+	ml_test_ok(result.objective < first / 3, "lambdarank: 1 - NDCG falls from %.4f to %.4f", first, result.objective);
+}
+
+static double
+gain_of(double grade)
+{
+	return exp2(grade) - 1;
+}
+
+static void
+test_lambdas(void)
+{
+	static const double grade[6] = {2, 0, 1, 3, 0, 1};
+	static const double score[6] = {0.3, 0.9, -0.2, 0.1, 0.7, 0.5};
+	MlBoostingParams params = defaults();
+	MlProblem	problem = problem_of(&params, 1, 0);
+	MlMatrixOptions options = {.max_bin = 16, .outputs = 1, .keep_gradient = true};
+	MlMatrix   *matrix;
+	MlRanking  *ranking;
+	MlBlock    *block;
+	double		g[6];
+	double		h[6];
+	double		want[6] = {0};
+	double		best = 0;
+	double		loss;
+	double		held;
+	double		worst = 0;
+	const int	k = 3;
+
+	for (int i = 0; i < 6; i++)
+	{
+		x[i] = i;
+		y[i] = grade[i];
+		group[i] = 17;
+		u[i] = (i + 0.5) / 6;
+	}
+	matrix = ml_matrix_build(&problem, ml_test_data(6, 1, x, y, NULL, NULL, u, group), &options);
+	ranking = ml_ranking_create(matrix, k, &problem, false);
+	block = ml_matrix_block(matrix, 0, true);
+	memcpy(block->score, score, sizeof(score));
+	ml_ranking_score(ranking, 0, block);
+	ml_ranking_compute(ranking, &loss, &held);
+	ml_ranking_rows(ranking, 0, 0, 6, g, h);
+	best = gain_of(3) + gain_of(2) / log2(3) + gain_of(1) / log2(4);
+	for (int i = 0; i < 6; i++)
+		for (int j = 0; j < 6; j++)
+		{
+			int			at[2] = {0, 0};
+			double		discount[2];
+			double		lambda;
+
+			for (int m = 0; m < 6; m++)
+			{
+				at[0] += score[m] > score[i];
+				at[1] += score[m] > score[j];
+			}
+			for (int s = 0; s < 2; s++)
+				discount[s] = at[s] < k ? 1 / log2(at[s] + 2) : 0;
+			if (!(grade[i] > grade[j]))
+				continue;
+			lambda = fabs((gain_of(grade[i]) - gain_of(grade[j])) * (discount[0] - discount[1])) / best /
+				(1 + exp(score[i] - score[j]));
+			want[i] -= lambda;
+			want[j] += lambda;
+		}
+	for (int i = 0; i < 6; i++)
+		worst = fmax(worst, fabs(want[i] - g[i]));
+	ml_test_ok(worst < 1e-6, "lambdarank: gradients of a group, difference %.2g", worst);
+	/* the order by score: grades 0, 0, 1 */
+	ml_test_ok(fabs(loss - (1 - gain_of(1) / log2(4) / best)) < 1e-12, "lambdarank: 1 - NDCG@3 is %.6f", loss);
+}
+
+/* ---- errors ---- */
+
+static void
+test_error(MlBoostingParams params, int classes, double target, const char *sqlstate)
+{
+	MlProblem	problem = problem_of(&params, 1, classes);
+
+	for (int i = 0; i < 10; i++)
+	{
+		x[i] = i;
+		y[i] = classes > 0 ? i % classes : i + 1;
+	}
+	if (classes == 0)
+		y[4] = target;
+	if (setjmp(*ml_test_catch()) == 0)
+	{
+		train(&problem, ml_test_data(10, 1, x, y, NULL, NULL, NULL, NULL), NULL);
+		ml_test_uncatch();
+		ml_test_ok(false, "objective %d, %d classes, target %g: no error", params.objective, classes, target);
+	}
+	else
+		ml_test_ok(strcmp(ml_test_sqlstate, sqlstate) == 0, "%s: %s", ml_test_sqlstate, ml_test_message);
+}
+
+static void
+test_errors(void)
+{
+	MlBoostingParams params = defaults();
+
+	params.objective = 1 + ML_OBJECTIVE_POISSON;
+	test_error(params, 0, -0.5, "22000");
+	params.objective = 1 + ML_OBJECTIVE_TWEEDIE;
+	test_error(params, 0, -2, "22000");
+	params.objective = 1 + ML_OBJECTIVE_GAMMA;
+	test_error(params, 0, 0, "22000");
+	params.base_score = 0;
+	test_error(params, 0, 1, "22023");
+	params = defaults();
+	params.objective = 1 + ML_OBJECTIVE_LOGISTIC;
+	test_error(params, 3, 0, "22023");
+	test_error(params, 0, 1, "22023");
+	params.objective = 1 + ML_OBJECTIVE_SQUARED;
+	test_error(params, 2, 0, "22023");
+	params.objective = 1 + ML_OBJECTIVE_LAMBDARANK;
+	test_error(params, 0, 1, "22023");
+	params.group = "g";
+	test_error(params, 0, 1, "22023");
+	params = defaults();
+	params.base_score = 1;
+	test_error(params, 2, 0, "22023");
+	params = defaults();
+	params.scale_pos_weight = 2;
+	test_error(params, 3, 0, "22023");
+	params = defaults();
+	params.max_leaves = 1;
+	test_error(params, 0, 1, "22023");
+	params = defaults();
+	params.objective = 1 + ML_OBJECTIVE_POISSON;
+	params.learning_rate = 10;
+	params.max_delta_step = 0;
+	params.n_estimators = 400;
+	test_error(params, 0, 1e30, "22000");
 }
 
 int
@@ -547,6 +880,14 @@ main(void)
 	test_closed_forms();
 	test_base();
 	test_witness();
+	test_early_stopping();
+	test_continue();
+	test_continue_other();
+	test_lambdas();
+	test_ranking();
+	test_errors();
+	test_packed_quality();
+	test_heavy_rows();
 	test_same_bytes();
 	return ml_test_done();
 }

@@ -77,7 +77,7 @@ one_pass(const MlAlgorithm *a, const MlProblem *problem, const Rows *rows, const
 }
 
 /* The loaded copy of the fitted model; `writer` keeps its bytes. */
-static void *
+static inline void *
 fit_rows(const MlAlgorithm *a, const void *params, const Rows *rows, MlResult *result, MlWriter *writer)
 {
 	double	   *z = ml_alloc((size_t) rows->n * rows->p + 1, sizeof(double));
@@ -112,7 +112,7 @@ fit_rows(const MlAlgorithm *a, const void *params, const Rows *rows, MlResult *r
 }
 
 /* Truncates the bytes everywhere and flips every bit: load accepts or says XX001, nothing else. */
-static void
+static inline void
 test_hostile(const MlAlgorithm *a, const MlWriter *writer, int p, int classes)
 {
 	char	   *bytes = malloc(writer->size);

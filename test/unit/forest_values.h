@@ -131,6 +131,23 @@ static const double witness_w[] = {
 	3, 3, 3, 2, 3, 2, 3, 3,
 	3, 1, 1, 1, 1, 3, 2, 2,
 };
+static const double witness_balanced[] = {
+	1.42857142857143, 0.769230769230769, 0.769230769230769, 0.769230769230769, 0.769230769230769, 0.769230769230769, 0.769230769230769, 0.769230769230769,
+	0.769230769230769, 0.769230769230769, 1.42857142857143, 0.769230769230769, 0.769230769230769, 0.769230769230769, 0.769230769230769, 0.769230769230769,
+	0.769230769230769, 1.42857142857143, 0.769230769230769, 1.42857142857143, 0.769230769230769, 1.42857142857143, 1.42857142857143, 1.42857142857143,
+	1.42857142857143, 0.769230769230769, 0.769230769230769, 1.42857142857143, 1.42857142857143, 0.769230769230769, 0.769230769230769, 0.769230769230769,
+	0.769230769230769, 0.769230769230769, 0.769230769230769, 0.769230769230769, 0.769230769230769, 0.769230769230769, 0.769230769230769, 0.769230769230769,
+	1.42857142857143, 0.769230769230769, 0.769230769230769, 0.769230769230769, 1.42857142857143, 1.42857142857143, 1.42857142857143, 1.42857142857143,
+	0.769230769230769, 0.769230769230769, 0.769230769230769, 1.42857142857143, 1.42857142857143, 0.769230769230769, 0.769230769230769, 0.769230769230769,
+	1.42857142857143, 0.769230769230769, 0.769230769230769, 1.42857142857143, 0.769230769230769, 0.769230769230769, 0.769230769230769, 0.769230769230769,
+	1.42857142857143, 1.42857142857143, 0.769230769230769, 1.42857142857143, 1.42857142857143, 0.769230769230769, 0.769230769230769, 1.42857142857143,
+	1.42857142857143, 0.769230769230769, 0.769230769230769, 1.42857142857143, 0.769230769230769, 0.769230769230769, 0.769230769230769, 0.769230769230769,
+	0.769230769230769, 0.769230769230769, 1.42857142857143, 0.769230769230769, 0.769230769230769, 0.769230769230769, 1.42857142857143, 1.42857142857143,
+	0.769230769230769, 0.769230769230769, 1.42857142857143, 1.42857142857143, 0.769230769230769, 1.42857142857143, 0.769230769230769, 0.769230769230769,
+	0.769230769230769, 1.42857142857143, 0.769230769230769, 0.769230769230769, 0.769230769230769, 1.42857142857143, 0.769230769230769, 1.42857142857143,
+	1.42857142857143, 0.769230769230769, 1.42857142857143, 1.42857142857143, 1.42857142857143, 1.42857142857143, 1.42857142857143, 0.769230769230769,
+	0.769230769230769, 0.769230769230769, 0.769230769230769, 0.769230769230769, 0.769230769230769, 1.42857142857143, 0.769230769230769, 0.769230769230769,
+};
 static const double witness_0[] = {
 	2.56666666666667, -3.95, -3.95, 1.12, -20.6714285714286, 13.79, 2.33636363636364, 1.12,
 	-1.44285714285714, 12.3272727272727, 13.79, -3.95, 2.33636363636364, 12.3272727272727, 1.12, 2.56666666666667,
@@ -464,16 +481,16 @@ static const struct
 	int			leaves;
 	MlForestParams params;
 } witness_cases[] = {
-	{witness_y, 0, NULL, witness_0, 15, {.min_samples_leaf = 6, .min_samples_split = 2, .max_depth = 0, .max_leaves = 0, .criterion = ML_CRITERION_AUTO, .class_weight = 0, .ccp_alpha = 0, .max_bin = 256}},
-	{witness_y, 0, witness_w, witness_1, 8, {.min_samples_leaf = 6, .min_samples_split = 2, .max_depth = 3, .max_leaves = 0, .criterion = ML_CRITERION_AUTO, .class_weight = 0, .ccp_alpha = 0, .max_bin = 256}},
-	{witness_y, 0, NULL, witness_2, 6, {.min_samples_leaf = 6, .min_samples_split = 2, .max_depth = 0, .max_leaves = 6, .criterion = ML_CRITERION_AUTO, .class_weight = 0, .ccp_alpha = 0, .max_bin = 256}},
-	{witness_y, 0, NULL, witness_3, 8, {.min_samples_leaf = 5, .min_samples_split = 2, .max_depth = 0, .max_leaves = 0, .criterion = ML_CRITERION_AUTO, .class_weight = 0, .ccp_alpha = 3.72351204984628, .max_bin = 256}},
-	{witness_two, 2, NULL, witness_4, 9, {.min_samples_leaf = 8, .min_samples_split = 2, .max_depth = 0, .max_leaves = 0, .criterion = ML_CRITERION_AUTO, .class_weight = 0, .ccp_alpha = 0, .max_bin = 256}},
-	{witness_two, 2, witness_w, witness_5, 6, {.min_samples_leaf = 6, .min_samples_split = 2, .max_depth = 0, .max_leaves = 0, .criterion = ML_CRITERION_AUTO, .class_weight = 0, .ccp_alpha = 0.0218657115067945, .max_bin = 256}},
-	{witness_two, 2, NULL, witness_6, 9, {.min_samples_leaf = 8, .min_samples_split = 2, .max_depth = 0, .max_leaves = 0, .criterion = ML_CRITERION_AUTO, .class_weight = 1, .ccp_alpha = 0, .max_bin = 256}},
-	{witness_two, 2, NULL, witness_7, 10, {.min_samples_leaf = 8, .min_samples_split = 2, .max_depth = 0, .max_leaves = 0, .criterion = ML_CRITERION_ENTROPY, .class_weight = 0, .ccp_alpha = 0, .max_bin = 256}},
-	{witness_three, 3, NULL, witness_8, 11, {.min_samples_leaf = 8, .min_samples_split = 2, .max_depth = 0, .max_leaves = 0, .criterion = ML_CRITERION_AUTO, .class_weight = 0, .ccp_alpha = 0, .max_bin = 256}},
-	{witness_three, 3, NULL, witness_9, 4, {.min_samples_leaf = 6, .min_samples_split = 20, .max_depth = 0, .max_leaves = 0, .criterion = ML_CRITERION_AUTO, .class_weight = 0, .ccp_alpha = 0.0357880990316335, .max_bin = 256}},
-	{witness_three, 3, witness_w, witness_10, 5, {.min_samples_leaf = 8, .min_samples_split = 2, .max_depth = 0, .max_leaves = 5, .criterion = ML_CRITERION_ENTROPY, .class_weight = 0, .ccp_alpha = 0, .max_bin = 256}},
-	{witness_three, 3, NULL, witness_11, 5, {.min_samples_leaf = 6, .min_samples_split = 2, .max_depth = 0, .max_leaves = 0, .criterion = ML_CRITERION_ENTROPY, .class_weight = 0, .ccp_alpha = 0.0586419942734628, .max_bin = 256}},
+	{witness_y, 0, NULL, witness_0, 15, {.min_samples_leaf = 6, .min_samples_split = 2, .max_depth = 0, .max_leaves = 0, .criterion = ML_CRITERION_AUTO, .ccp_alpha = 0, .max_bin = 256}},
+	{witness_y, 0, witness_w, witness_1, 8, {.min_samples_leaf = 6, .min_samples_split = 2, .max_depth = 3, .max_leaves = 0, .criterion = ML_CRITERION_AUTO, .ccp_alpha = 0, .max_bin = 256}},
+	{witness_y, 0, NULL, witness_2, 6, {.min_samples_leaf = 6, .min_samples_split = 2, .max_depth = 0, .max_leaves = 6, .criterion = ML_CRITERION_AUTO, .ccp_alpha = 0, .max_bin = 256}},
+	{witness_y, 0, NULL, witness_3, 8, {.min_samples_leaf = 5, .min_samples_split = 2, .max_depth = 0, .max_leaves = 0, .criterion = ML_CRITERION_AUTO, .ccp_alpha = 3.72351204984628, .max_bin = 256}},
+	{witness_two, 2, NULL, witness_4, 9, {.min_samples_leaf = 8, .min_samples_split = 2, .max_depth = 0, .max_leaves = 0, .criterion = ML_CRITERION_AUTO, .ccp_alpha = 0, .max_bin = 256}},
+	{witness_two, 2, witness_w, witness_5, 6, {.min_samples_leaf = 6, .min_samples_split = 2, .max_depth = 0, .max_leaves = 0, .criterion = ML_CRITERION_AUTO, .ccp_alpha = 0.0218657115067945, .max_bin = 256}},
+	{witness_two, 2, witness_balanced, witness_6, 9, {.min_samples_leaf = 8, .min_samples_split = 2, .max_depth = 0, .max_leaves = 0, .criterion = ML_CRITERION_AUTO, .ccp_alpha = 0, .max_bin = 256}},
+	{witness_two, 2, NULL, witness_7, 10, {.min_samples_leaf = 8, .min_samples_split = 2, .max_depth = 0, .max_leaves = 0, .criterion = ML_CRITERION_ENTROPY, .ccp_alpha = 0, .max_bin = 256}},
+	{witness_three, 3, NULL, witness_8, 11, {.min_samples_leaf = 8, .min_samples_split = 2, .max_depth = 0, .max_leaves = 0, .criterion = ML_CRITERION_AUTO, .ccp_alpha = 0, .max_bin = 256}},
+	{witness_three, 3, NULL, witness_9, 4, {.min_samples_leaf = 6, .min_samples_split = 20, .max_depth = 0, .max_leaves = 0, .criterion = ML_CRITERION_AUTO, .ccp_alpha = 0.0357880990316335, .max_bin = 256}},
+	{witness_three, 3, witness_w, witness_10, 5, {.min_samples_leaf = 8, .min_samples_split = 2, .max_depth = 0, .max_leaves = 5, .criterion = ML_CRITERION_ENTROPY, .ccp_alpha = 0, .max_bin = 256}},
+	{witness_three, 3, NULL, witness_11, 5, {.min_samples_leaf = 6, .min_samples_split = 2, .max_depth = 0, .max_leaves = 0, .criterion = ML_CRITERION_ENTROPY, .ccp_alpha = 0.0586419942734628, .max_bin = 256}},
 };

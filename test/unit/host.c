@@ -567,3 +567,26 @@ ml_row_number(MlRows *rows, const char *item, double value)
 {
 	fprintf(rows->out, "%s = %.15g\n", item, value);
 }
+
+static char name[32];
+
+const char *
+ml_row_column(const MlRows *rows, int column)
+{
+	snprintf(name, sizeof(name), "x%d", column + 1);
+	return name;
+}
+
+const char *
+ml_row_level(const MlRows *rows, int column, int level)
+{
+	snprintf(name, sizeof(name), "level %d", level);
+	return name;
+}
+
+const char *
+ml_row_class(const MlRows *rows, int k)
+{
+	snprintf(name, sizeof(name), "class %d", k);
+	return name;
+}

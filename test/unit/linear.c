@@ -185,7 +185,8 @@ params_of(const MlAlgorithm *algo, const char *given)
 static MlProblem
 problem_of(const MlAlgorithm *algo, const Data *d, const char *given)
 {
-	MlProblem	problem = {ML_REGRESSION, d->p, 0, names, NULL, NULL, d->scaled, params_of(algo, given)};
+	MlProblem	problem = {.task = ML_REGRESSION, .p = d->p, .names = names, .scaled = d->scaled,
+	.params = params_of(algo, given)};
 
 	return problem;
 }

@@ -20,8 +20,9 @@ def data(seed):
     x = numpy.column_stack([random.normal(size=N).round(2), random.exponential(size=N).round(2),
                             random.uniform(-3, 3, N).round(1), random.randint(0, 6, N).astype(float)])
     signal = x[:, 0] + numpy.sin(2 * x[:, 2]) + 0.3 * x[:, 3] + 0.5 * random.normal(size=N)
-    return {"x": x, "y": (10 * signal).round(1), "two": (signal > 1).astype(int),
-            "three": (signal > 0.3).astype(int) + (signal > 1.4), "w": random.randint(1, 4, N)}
+    two = (signal > 1).astype(int)
+    return {"x": x, "y": (10 * signal).round(1), "two": two, "three": (signal > 0.3).astype(int) + (signal > 1.4),
+            "w": random.randint(1, 4, N), "balanced": N / (2 * numpy.bincount(two)[two])}
 
 
 def stable(make, x, target, weight):
@@ -51,31 +52,30 @@ def show(name, values, kind="double"):
 
 
 CASES = [
-    # target, criterion, weighted, pruned, balanced, settings
-    ("y", "squared_error", False, False, False, {"min_samples_leaf": 6}),
-    ("y", "squared_error", True, False, False, {"min_samples_leaf": 6, "max_depth": 3}),
-    ("y", "squared_error", False, False, False, {"min_samples_leaf": 6, "max_leaf_nodes": 6}),
-    ("y", "squared_error", False, True, False, {"min_samples_leaf": 5}),
-    ("two", "gini", False, False, False, {"min_samples_leaf": 8}),
-    ("two", "gini", True, True, False, {"min_samples_leaf": 6}),
-    ("two", "gini", False, False, True, {"min_samples_leaf": 8}),
-    ("two", "entropy", False, False, False, {"min_samples_leaf": 8}),
-    ("three", "gini", False, False, False, {"min_samples_leaf": 8}),
-    ("three", "gini", False, True, False, {"min_samples_leaf": 6, "min_samples_split": 20}),
-    ("three", "entropy", True, False, False, {"min_samples_leaf": 8, "max_leaf_nodes": 5}),
-    ("three", "entropy", False, True, False, {"min_samples_leaf": 6}),
+    # target, criterion, weights, pruned, settings
+    ("y", "squared_error", None, False, {"min_samples_leaf": 6}),
+    ("y", "squared_error", "w", False, {"min_samples_leaf": 6, "max_depth": 3}),
+    ("y", "squared_error", None, False, {"min_samples_leaf": 6, "max_leaf_nodes": 6}),
+    ("y", "squared_error", None, True, {"min_samples_leaf": 5}),
+    ("two", "gini", None, False, {"min_samples_leaf": 8}),
+    ("two", "gini", "w", True, {"min_samples_leaf": 6}),
+    ("two", "gini", "balanced", False, {"min_samples_leaf": 8}),
+    ("two", "entropy", None, False, {"min_samples_leaf": 8}),
+    ("three", "gini", None, False, {"min_samples_leaf": 8}),
+    ("three", "gini", None, True, {"min_samples_leaf": 6, "min_samples_split": 20}),
+    ("three", "entropy", "w", False, {"min_samples_leaf": 8, "max_leaf_nodes": 5}),
+    ("three", "entropy", None, True, {"min_samples_leaf": 6}),
 ]
 
 
-def fit(d, target, criterion, weighted, pruned, balanced, settings):
+def fit(d, target, criterion, weights, pruned, settings):
     """Parameters, the tree and its predictions for one case."""
     kind = DecisionTreeRegressor if target == "y" else DecisionTreeClassifier
-    extra = {"class_weight": "balanced"} if balanced else {}
 
     def make(seed, alpha=0.0):
-        return kind(criterion=criterion, random_state=seed, ccp_alpha=alpha, **extra, **settings)
+        return kind(criterion=criterion, random_state=seed, ccp_alpha=alpha, **settings)
 
-    weight = d["w"] if weighted else None
+    weight = d[weights] if weights else None
     alpha = alpha_between(make, d["x"], d[target], weight) if pruned else 0.0
     model, want = stable(lambda seed: make(seed, alpha), d["x"], d[target], weight)
     return alpha, model, want[:, 1] if target == "two" else want
@@ -94,14 +94,14 @@ print(f"#define WITNESS_ROWS {N}\n#define WITNESS_COLUMNS {d['x'].shape[1]}")
 for name, values in d.items():
     show("witness_" + name, values.ravel())
 rows = []
-for i, ((target, criterion, weighted, _, balanced, settings), (alpha, model, want)) in enumerate(zip(CASES, results)):
+for i, ((target, criterion, weights, _, settings), (alpha, model, want)) in enumerate(zip(CASES, results)):
     show(f"witness_{i}", numpy.ravel(want))
     rows.append(f'\t{{witness_{target}, {0 if target == "y" else 2 if target == "two" else 3}, '
-                f'{"witness_w" if weighted else "NULL"}, witness_{i}, {model.get_n_leaves()}, '
+                f'{"witness_" + weights if weights else "NULL"}, witness_{i}, {model.get_n_leaves()}, '
                 f'{{.min_samples_leaf = {settings["min_samples_leaf"]}, .min_samples_split = {settings.get("min_samples_split", 2)}, '
                 f'.max_depth = {settings.get("max_depth", 0)}, .max_leaves = {settings.get("max_leaf_nodes", 0)}, '
                 f'.criterion = {"ML_CRITERION_ENTROPY" if criterion == "entropy" else "ML_CRITERION_AUTO"}, '
-                f'.class_weight = {int(balanced)}, .ccp_alpha = {alpha:.15g}, .max_bin = 256}}}},')
+                f'.ccp_alpha = {alpha:.15g}, .max_bin = 256}}}},')
 print("static const struct\n{\n\tconst double *y;\n\tint\t\t\tclasses;\n\tconst double *w;\n\tconst double *want;\n"
       "\tint\t\t\tleaves;\n\tMlForestParams params;\n} witness_cases[] = {")
 print("\n".join(rows))

@@ -9,6 +9,9 @@
 #include "objectives.h"
 #include "trees.h"
 
+/* From so many rows on gradients have 16 bits, and histograms are half as large. */
+#define ML_PACKED_ROWS (4 * 65536)
+
 typedef struct MlBoostingParams
 {
 	int			objective;		/* 0: auto; else MlObjectiveKind + 1 */
@@ -18,6 +21,7 @@ typedef struct MlBoostingParams
 	int			max_depth;
 	int			max_leaves;
 	int			max_bin;
+	int			one_hot_levels;
 	double		min_child_weight;
 	double		l1;
 	double		l2;

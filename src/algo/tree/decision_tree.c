@@ -6,7 +6,7 @@
 #include "forest.h"
 
 static const MlParam tree_params[] = {
-	ML_FOREST_PARAMS,
+	ML_FOREST_PARAMS("1024"),
 	{NULL}
 };
 
@@ -37,4 +37,5 @@ const MlAlgorithm ml_algo_decision_tree = {
 	.describe = ml_forest_describe,
 	.explain = ml_trees_explain,
 	.importance = ml_trees_importance,
+	.importance_by = ml_trees_importance_by,
 };

@@ -7,13 +7,13 @@
 
 static const MlParam extra_params[] = {
 	{"n_estimators", "number of trees", ML_PARAM_INT, offsetof(MlForestParams, n_estimators), "100", 1, 100000, NULL},
-	{"max_features", "share of the columns that a node tries; auto: the square root of their number for classes, all for a number",
+	{"max_features", "share of the columns that a node tries; \"auto\": the square root of their number for classes, all for a number",
 	ML_PARAM_REAL, offsetof(MlForestParams, max_features), NULL, 0, 1, NULL},
 	{"bootstrap", "each tree sees a sample of the rows drawn with replacement", ML_PARAM_BOOL,
 	offsetof(MlForestParams, bootstrap), "false", 0, 0, NULL},
 	{"subsample", "rows in a tree's sample, as a share of all", ML_PARAM_REAL,
 	offsetof(MlForestParams, subsample), "1", 0.001, 1, NULL},
-	ML_FOREST_PARAMS,
+	ML_FOREST_PARAMS("256"),
 	{NULL}
 };
 
@@ -42,4 +42,5 @@ const MlAlgorithm ml_algo_extra_trees = {
 	.describe = ml_forest_describe,
 	.explain = ml_trees_explain,
 	.importance = ml_trees_importance,
+	.importance_by = ml_trees_importance_by,
 };

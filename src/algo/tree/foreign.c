@@ -73,6 +73,8 @@ convert(const MlForeignTree *from, int number, const int *levels, double *value)
 			value[i] = node->value;
 			continue;
 		}
+		if (node->category != (levels[node->feature] > 0))
+			ml_malformed("feature %d is split both as a number and by categories", node->feature);
 		if (tree->n + 2 > from->n)
 			ml_malformed("tree %d has a node with two parents", number);
 		to->left = tree->n;

@@ -11,8 +11,6 @@
  *
  * What the grower sums are whole numbers.  The unit of weights is 1 when all are whole, else
  * about 2^-26 of the greatest; that of w y about 2^-30 of its greatest value.
- * Gini's index of two classes is twice the variance of 0/1, so these go by
- * sums of y and of weights as well, which is faster than counts of classes.
  *
  * Memory: the matrix and the gradients (8 bytes a row) belong to the matrix; of
  * each tree the model keeps what ml_trees_add copies.
@@ -27,11 +25,11 @@
 
 #define MAX_COPIES 15			/* of a row in a bootstrap sample: more has a probability below 1e-13 */
 #define SAMPLE_ATTEMPTS 100		/* until a sample of few rows is not empty */
+#define ONE_HOT_ABOVE 10		/* levels: deep trees have nothing else that keeps them from noise */
+#define TREES_TO_JUDGE 3			/* by which the size of the forest is judged */
 #define MODEL_BYTES (1024.0 * 1024 * 1024)	/* no value in PostgreSQL can be larger */
 
 const char *const ml_forest_criteria[] = {"auto", "gini", "entropy", "squared", NULL};
-const char *const ml_forest_class_weights[] = {"none", "balanced", NULL};
-const char *const ml_forest_auto[] = {"auto", NULL};
 
 typedef struct Training
 {
@@ -41,10 +39,7 @@ typedef struct Training
 	MlGrower   *grower;
 	MlGrowth	growth;
 	MlForest   *forest;
-	bool		by_sums;		/* g and h, not counts of classes */
 	bool		sampled;		/* trees see different rows */
-	double		factor[2];		/* two classes: what class_weight multiplies weights with */
-	double	   *class_factor;	/* classes: the same */
 	double		g_unit;
 	double		h_unit;
 	double		share[MAX_COPIES];	/* share[c]: the probability of at most c copies */
@@ -61,8 +56,6 @@ ml_forest_check(const void *given, uint32_t task)
 					  ml_forest_criteria[params->criterion]);
 	if (task == ML_CLASSIFICATION && params->criterion == ML_CRITERION_SQUARED)
 		ml_fail_param("criterion \"squared\" is for a number as target; classes need \"gini\" or \"entropy\"");
-	if (task == ML_REGRESSION && params->class_weight != 0)
-		ml_fail_param("\"class_weight\" needs classes as target");
 }
 
 /* ---- samples ---- */
@@ -107,14 +100,10 @@ gradient_of(const Training *t, double y, double w, int count)
 	MlGradient	gradient;
 	double		h;
 
-	if (t->class_factor)
-		w *= t->class_factor[(int) y];
 	h = rint(w / t->h_unit) * count;
 	gradient.h = h < 1 ? 1 : (int32_t) h;
-	if (!t->by_sums)
+	if (t->problem->classes > 0)
 		gradient.g = (int32_t) y;
-	else if (t->problem->classes == 2)
-		gradient.g = y > 0 ? -gradient.h : 0;
 	else
 		gradient.g = (int32_t) -rint(gradient.h * (t->h_unit / t->g_unit) * y);
 	return gradient;
@@ -166,36 +155,14 @@ draw_sample(Training *t, int tree)
 typedef struct Extent
 {
 	double		max_y;			/* of |y| */
-	double		max_w;			/* class_factor applied */
+	double		max_w;
 	bool		whole;			/* all weights are whole numbers */
 } Extent;
-
-/* class_weight => 'balanced': weights such that all classes have the same sum. */
-static void
-balance_classes(Training *t)
-{
-	int			classes = t->problem->classes;
-	double		total = 0;
-	double	   *sum = ml_alloc(classes, sizeof(double));
-
-	for (int b = 0; b < t->matrix->nblocks; b++)
-	{
-		const MlBlock *block = ml_matrix_block(t->matrix, b, false);
-
-		for (int i = 0; i < block->n; i++)
-			sum[(int) block->y[i]] += block->w ? block->w[i] : 1;
-	}
-	for (int k = 0; k < classes; k++)
-		total += sum[k];
-	for (int k = 0; k < classes; k++)
-		sum[k] = sum[k] > 0 ? total / (classes * sum[k]) : 0;
-	t->class_factor = sum;
-}
 
 static Extent
 find_extent(const Training *t)
 {
-	Extent		extent = {.whole = t->class_factor == NULL};
+	Extent		extent = {.whole = true};
 
 	for (int b = 0; b < t->matrix->nblocks; b++)
 	{
@@ -205,8 +172,6 @@ find_extent(const Training *t)
 		{
 			double		w = block->w ? block->w[i] : 1;
 
-			if (t->class_factor)
-				w *= t->class_factor[(int) block->y[i]];
 			extent.max_y = fmax(extent.max_y, fabs(block->y[i]));
 			extent.max_w = fmax(extent.max_w, w);
 			extent.whole = extent.whole && w == rint(w);
@@ -233,10 +198,9 @@ choose_units(Training *t)
 	double		greatest = extent.max_w * most;
 
 	t->h_unit = extent.whole && greatest < 0x1p30 ? 1 : unit_below(greatest, 30);
-	t->g_unit = t->problem->classes == 2 ? t->h_unit : 1;
+	t->g_unit = 1;
 	if (t->problem->classes == 0 && extent.max_y > 0)
 		t->g_unit = unit_below((greatest + t->h_unit) * extent.max_y, 30);
-	t->growth.packed = t->by_sums && t->problem->classes == 2 && greatest / t->h_unit < 0x1p16;
 }
 
 static int
@@ -261,9 +225,8 @@ choose_growth(Training *t)
 	int			classes = t->problem->classes;
 	bool		entropy = params->criterion == ML_CRITERION_ENTROPY;
 
-	t->by_sums = classes == 0 || (classes == 2 && !entropy);
-	growth->criterion = t->by_sums ? ML_SPLIT_GRADIENT : entropy ? ML_SPLIT_ENTROPY : ML_SPLIT_GINI;
-	growth->classes = t->by_sums ? 0 : classes;
+	growth->criterion = classes == 0 ? ML_SPLIT_GRADIENT : entropy ? ML_SPLIT_ENTROPY : ML_SPLIT_GINI;
+	growth->classes = classes;
 	growth->max_depth = params->max_depth;
 	growth->max_leaves = params->max_leaves;
 	growth->best_first = params->max_leaves > 0;
@@ -273,11 +236,10 @@ choose_growth(Training *t)
 	growth->colsample_level = 1;
 	growth->colsample_node = t->problem->p > 0 ? (double) features_per_node(t) / t->problem->p : 1;
 	growth->random_cut = params->random_cut;
+	growth->one_hot_above = ONE_HOT_ABOVE;
 	growth->seed = t->problem->seed;
-	if (classes > 0 && params->class_weight == 1)
-		balance_classes(t);
 	choose_units(t);
-	growth->g_unit = t->by_sums ? t->g_unit : 1;
+	growth->g_unit = t->g_unit;
 	growth->h_unit = t->h_unit;
 }
 
@@ -313,11 +275,9 @@ leaf_values(const Training *t, const MlTree *tree)
 
 		if (node->left != 0)
 			continue;
-		if (t->by_sums)
+		if (t->problem->classes == 0)
 		{
-			to[0] = node->h > 0 ? -node->g / node->h : 0;
-			if (t->problem->classes == 0)
-				to[0] += t->matrix->shift;
+			to[0] = t->matrix->shift - (node->h > 0 ? node->g / node->h : 0);
 			continue;
 		}
 		for (int k = 0; k < t->problem->classes; k++)
@@ -347,6 +307,26 @@ check_size(const Training *t)
 					  all / MODEL_BYTES, trees->nnodes, trees->ntrees, t->params->n_estimators);
 }
 
+/*
+ * Trees are about as large as those so far: room for the others is asked for at
+ * once.  When there is too little the error names all of it, and comes early.
+ */
+static void
+reserve_rest(const Training *t)
+{
+	MlTrees    *trees = &t->forest->trees;
+	double		all = 1.02 * t->params->n_estimators / trees->ntrees;
+	double		rest = all - 1;
+	size_t		bytes = (size_t) (all * (trees->nnodes * (sizeof(MlTreeNode) + sizeof(uint32_t) + sizeof(float) + sizeof(double)) +
+										 trees->nleaves * sizeof(double) * trees->width + trees->nsets * sizeof(uint32_t)));
+
+	if (rest <= 0 || trees->nnodes * all > INT32_MAX)
+		return;
+	if (bytes > ml_memory_left())
+		ml_free(ml_alloc(bytes, 1));
+	ml_trees_reserve(trees, (uint32_t) (trees->nnodes * rest), (uint32_t) (trees->nleaves * rest), (uint32_t) (trees->nsets * rest));
+}
+
 static void
 prune(const Training *t, MlTree *tree)
 {
@@ -358,8 +338,6 @@ prune(const Training *t, MlTree *tree)
 		risk = ml_risk_gini;
 	else if (t->growth.criterion == ML_SPLIT_ENTROPY)
 		risk = ml_risk_entropy;
-	else if (t->problem->classes == 2)
-		risk = ml_risk_two_classes;
 	ml_tree_prune(tree, risk, t->problem->classes, tree->node[0].h, t->params->ccp_alpha);
 }
 
@@ -379,6 +357,8 @@ grow_tree(Training *t, int i)
 	ml_free(value);
 	ml_tree_free(tree);
 	check_size(t);
+	if (i + 1 == TREES_TO_JUDGE)
+		reserve_rest(t);
 	ml_report_iteration(i + 1, NAN);
 }
 

@@ -30,18 +30,15 @@ typedef struct MlForestParams
 	bool		bootstrap;
 	double		subsample;
 	int			criterion;
-	int			class_weight;	/* 0: none, 1: balanced */
 	double		ccp_alpha;
 	int			max_bin;
 	bool		random_cut;
 } MlForestParams;
 
 extern const char *const ml_forest_criteria[];
-extern const char *const ml_forest_class_weights[];
-extern const char *const ml_forest_auto[];
 
 /* What is the same in all of the tables of parameters. */
-#define ML_FOREST_PARAMS \
+#define ML_FOREST_PARAMS(bins) \
 	{"max_depth", "greatest depth; 0: no limit", ML_PARAM_INT, \
 	offsetof(MlForestParams, max_depth), "0", 0, ML_TREE_MAX_DEPTH, NULL}, \
 	{"max_leaves", "greatest number of leaves, the most useful split first; 0: no limit", ML_PARAM_INT, \
@@ -52,12 +49,10 @@ extern const char *const ml_forest_auto[];
 	offsetof(MlForestParams, min_samples_split), "2", 2, 1e9, NULL}, \
 	{"criterion", "what a split lowers; auto: gini for classes, squared for numbers", ML_PARAM_ENUM, \
 	offsetof(MlForestParams, criterion), "auto", 0, 0, ml_forest_criteria}, \
-	{"class_weight", "balanced: all classes weigh the same", ML_PARAM_ENUM, \
-	offsetof(MlForestParams, class_weight), "none", 0, 0, ml_forest_class_weights}, \
 	{"ccp_alpha", "cost-complexity pruning: the loss, as a mean over rows, that a further leaf must save", ML_PARAM_REAL, \
 	offsetof(MlForestParams, ccp_alpha), "0", 0, 1e300, NULL}, \
 	{"max_bin", "values of a column that are told apart", ML_PARAM_INT, \
-	offsetof(MlForestParams, max_bin), "256", 2, ML_MAX_BIN, NULL}
+	offsetof(MlForestParams, max_bin), bins, 2, ML_MAX_BIN, NULL}
 
 /* The model: what predicts, first, and what is known about it. */
 typedef struct MlForest
@@ -79,7 +74,6 @@ extern void ml_forest_describe(const void *model, MlRows *rows);
 typedef double (*MlRisk) (const MlGrown *node, int classes);
 extern void ml_tree_prune(MlTree *tree, MlRisk risk, int classes, double total_weight, double alpha);
 extern double ml_risk_squared(const MlGrown *node, int classes);
-extern double ml_risk_two_classes(const MlGrown *node, int classes);	/* gini from g and h */
 extern double ml_risk_gini(const MlGrown *node, int classes);
 extern double ml_risk_entropy(const MlGrown *node, int classes);
 

@@ -18,7 +18,6 @@
 #include <math.h>
 #include <string.h>
 
-#define ONE_HOT_LEVELS 4		/* categories with so few levels are split one against the rest, as XGBoost does */
 #define NO_ROWS_SCORE 40.0		/* log-odds of a class without rows, as logistic regression has it */
 #define LEAST_MEAN 1e-12		/* for the logarithm, when every target is 0 */
 #define POISSON_STEP 0.7		/* XGBoost's */
@@ -46,6 +45,8 @@ static const MlParam boosting_params[] = {
 	ML_PARAM_INT, FIELD(max_leaves), "0", 0, 1000000},
 	{"max_bin", "bins of a numeric column",
 	ML_PARAM_INT, FIELD(max_bin), "256", 2, ML_MAX_BIN},
+	{"one_hot_levels", "categories of at most so many levels are split one level against the rest, others as sets",
+	ML_PARAM_INT, FIELD(one_hot_levels), "64", 0, 1000000},
 	{"min_child_weight", "least sum of curvatures in a leaf (rows, for squared loss)",
 	ML_PARAM_REAL, FIELD(min_child_weight), "1", 0, 1e300},
 	{"l1", "penalty on the sizes of leaf values",
@@ -188,13 +189,14 @@ set_growth(MlBoosting *b)
 		.colsample_tree = params->colsample,
 		.colsample_level = params->colsample_level,
 		.colsample_node = params->colsample_node,
-		.one_hot_levels = ONE_HOT_LEVELS,
+		.one_hot_levels = params->one_hot_levels,
 		.monotone = b->problem->monotone,
 		.nsets = b->problem->nsets,
 		.sets = b->problem->sets,
 		.seed = b->problem->seed,
 		.g_unit = 1,
 		.h_unit = 1,
+		.packed = b->matrix->rows >= ML_PACKED_ROWS,
 	};
 }
 
@@ -470,5 +472,6 @@ const MlAlgorithm ml_algo_gradient_boosting = {
 	.describe = ml_trees_describe,
 	.explain = ml_trees_explain,
 	.importance = ml_trees_importance,
+	.importance_by = ml_trees_importance_by,
 	.formats = formats,
 };

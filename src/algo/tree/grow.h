@@ -35,6 +35,7 @@ typedef struct MlGrowth
 	double		colsample_node;
 	bool		random_cut;		/* one random threshold for each column tried, as extremely randomized trees do */
 	int			one_hot_levels; /* categories with at most so many levels are split one against the rest */
+	int			one_hot_above;	/* and those with more than so many, unless 0: the best set of many levels fits noise */
 	const signed char *monotone;
 	int			nsets;
 	const bool *sets;			/* nsets x p: which columns may appear together on a path */
@@ -42,7 +43,8 @@ typedef struct MlGrowth
 	double		g_unit;			/* gradient.g x g_unit is the real gradient */
 	double		h_unit;
 	int			few_rows;		/* nodes of at most so many rows are grown from a copy of them; 0: what is fastest */
-	bool		packed;			/* gradients are small enough (|g| < 2^16, h < 2^16) for sums in 32 bits over a block */
+	bool		packed;			/* gradients are small enough (|g| < 2^16, h < 2^16) for sums in 32 bits over a block;
+								 * a tree's own choice, if ml_grower_create had it */
 } MlGrowth;
 
 /* A grown tree, in the terms of its matrix.  Node 0 is the root; children lie next to each other. */
@@ -50,9 +52,11 @@ typedef struct MlGrown
 {
 	int			left;			/* 0: a leaf; right child: left + 1 */
 	int			feature;
-	int			bin;			/* number: bins below this one go left */
-	double		threshold;		/* number: values below go left */
-	bool		missing_left;	/* where missing values go, and unseen categories that are not others_left */
+	int			bin;			/* number: bins below this one go left; bins.n: all but missing values do */
+	double		threshold;		/* number: values below go left; a cut of the column, DBL_MAX where all numbers do.  Of the
+								 * cuts between two bins with rows in the node the one nearest to their middle */
+	bool		missing_left;	/* where missing values and categories unseen in the node go: where they gain most,
+								 * or with the greater weight when the node has none */
 	bool		others_left;	/* where categories beyond the set go; only of imported trees */
 	uint32_t   *set;			/* category: bit l says that level l goes left; else NULL */
 	int			depth;

@@ -1,7 +1,8 @@
 /*
  * growing.h - what the grower's parts share: grow.c (the order in which nodes are
- * split), nodes.c (what is known of a node), histogram.c (sums over rows),
- * split.c (the best split of a column) and subtree.c (nodes of few rows).
+ * split, in memory), passes.c (when spilled), rows.c (where a node's rows lie, and its
+ * histogram), subtree.c (nodes of few rows), nodes.c (what is known of a node), split.c (the
+ * best split of a column), histogram.c (sums over rows) and finish.c (the grown tree).
  *
  * A cell is what is summed over the rows of a bin: `width` 64-bit integers.
  * GRADIENT: g, h.  GINI, ENTROPY: the weight of each class.  When the rows of a
@@ -17,6 +18,12 @@
 #else
 #define PREFETCH(address) ((void) 0)
 #endif
+
+/*
+ * Cells to be updated between two looks at interrupts: some 10 ms.  A kernel does no more, so that
+ * matrices of more columns than this over ML_BLOCK_ROWS are worked on in parts of blocks.
+ */
+#define ML_UPDATES 16777216
 
 /* Which columns are in a histogram, and where. */
 typedef struct MlPlan
@@ -46,7 +53,7 @@ typedef struct MlNode
 	int			depth;
 	bool		taken;			/* the split is in the tree */
 	bool		local;			/* what is below was grown from a copy of its rows */
-	bool		expanded;		/* its segments were handed to its children */
+	bool		expanded;		/* its rows were handed to its children */
 	bool		missing_left;
 	int			feature;		/* of the split, as are the next two */
 	int			bin;
@@ -60,6 +67,8 @@ typedef struct MlNode
 	MlSegment  *segment;
 	int			nsegments;
 	int			slot;			/* of its histogram, or -1 */
+	bool		looked;			/* for its split */
+	bool		busy;			/* its histogram is in use */
 	int			number;			/* in the finished tree */
 } MlNode;
 
@@ -222,7 +231,8 @@ extern void ml_histogram_flush(const MlMatrix *matrix, const MlPlan *plan, MlAdd
 
 typedef struct MlSubtree MlSubtree;	/* scratch space of a thread */
 
-extern MlSubtree *ml_subtree_create(const MlMatrix *matrix, const MlPlan *plan, int rows);
+/* With `interrupts` they are let through while it grows: only where no other thread is at work. */
+extern MlSubtree *ml_subtree_create(const MlMatrix *matrix, const MlPlan *plan, int rows, bool interrupts);
 extern void ml_subtree_free(MlSubtree *subtree);
 
 /* Copies the rows of a segment: more of the node to be grown. */
@@ -235,5 +245,116 @@ extern void ml_subtree_gather(MlSubtree *subtree, const MlMatrix *matrix, const 
  */
 extern int	ml_subtree_grow(MlSubtree *subtree, MlNodes *nodes, int i, int first, MlSearch *search,
 							const MlPlan *plan);
+
+/* ---- the grower ---- */
+
+/* What a thread has for itself. */
+typedef struct MlLane
+{
+	MlSearch	search;
+	MlAdder		adder;
+	MlSubtree  *subtree;
+	uint16_t   *spare;			/* rows of a block */
+	int64_t    *cells;			/* a histogram; of lane 0: that of the node */
+	bool		used;			/* in this job */
+} MlLane;
+
+typedef struct MlChunk
+{
+	MlSegment  *segment;
+	size_t		room;
+} MlChunk;
+
+/* A node of few rows that waits for its subtree. */
+typedef struct MlFew
+{
+	int			node;
+	int			first;			/* number of the first new node */
+	int			used;
+} MlFew;
+
+/* What ml_grower_leaves returns, and its scratch space. */
+typedef struct MlLeaves
+{
+	int		   *node;
+	int		   *start;
+	int		   *of;				/* by row of a segment */
+	int		   *rows;			/* by node of the tree, zero between uses */
+	uint16_t   *spare;
+} MlLeaves;
+
+struct MlGrower
+{
+	MlMatrix   *matrix;
+	MlBlock   **block;			/* in memory: all of them */
+	int		   *in_tree;		/* by block */
+	MlPlan		plan;			/* the columns of this tree */
+	MlPlan		tried;			/* those of a node, when only they are summed */
+	bool		direct;			/* so it is */
+	int			few;			/* rows that go to subtree.c */
+	int			nlanes;
+	MlLane	   *lane;
+	MlNodes		nodes;
+	int		   *open;			/* nodes whose split was found but not made: a stack, or a heap if leaves are limited */
+	int			nopen;
+	int			open_room;
+	MlFew	   *waiting;
+	int			nwaiting;
+	size_t		waiting_rows;
+	int64_t   **slot;			/* histograms */
+	int		   *slot_node;		/* whose, or -1 */
+	int			nslots;
+	int			most_slots;
+	size_t		slot_cells;
+	MlChunk    *chunk;			/* of segments */
+	int			nchunks;
+	int			chunk_at;		/* being filled */
+	size_t		chunk_used;
+	int		   *left;			/* by segment of the node that is being parted: rows that go left */
+	uint8_t    *goes;			/* by bin: 1 goes left */
+	size_t		updates;		/* since the last look at interrupts */
+	int		   *holder;			/* nodes whose segments hold the leaves, left to right */
+	int			nholders;
+	int			holder_room;
+	bool		packable;		/* there is room for packed sums */
+	MlLeaves   *leaves;			/* of each thread */
+	int			leaf_room;
+	const MlTree *tree;
+};
+
+#define ML_MOST_WAITING 64
+
+/* What is to be done with a node that has its rows. */
+typedef enum MlWay
+{
+	ML_WAY_LEAF,
+	ML_WAY_FEW,
+	ML_WAY_MANY
+} MlWay;
+
+/* grow.c */
+extern MlWay ml_grower_way(const MlGrower *grower, int i);
+extern bool ml_grower_goes_on(const MlGrower *grower, int i);	/* whether children of the node may be split */
+extern bool ml_grower_evaluate(MlGrower *grower, int i);	/* finds the split of a node that has its histogram */
+extern void ml_grower_open(MlGrower *grower, int i);
+
+/* passes.c */
+extern void ml_grower_passes(MlGrower *grower);
+
+/* rows.c */
+extern void ml_grower_worked(MlGrower *grower, size_t updates);
+extern MlSegment *ml_grower_segments(MlGrower *grower, size_t n);
+extern int	ml_grower_take_slot(MlGrower *grower, int i);	/* -1: all are in use */
+extern void ml_grower_give_slot(MlGrower *grower, int i);
+extern void ml_grower_clear(MlGrower *grower, int i, const MlPlan *plan);	/* node i's histogram */
+extern void ml_grower_sum(MlGrower *grower, int i, const MlPlan *plan);
+extern void ml_grower_fill_goes(MlGrower *grower, int i);
+extern int	ml_grower_part(MlGrower *grower, MlLane *lane, const MlBlock *block, int feature, uint16_t *order, int n);
+extern void ml_grower_add_child(MlNode *child, int block, int start, int count);
+extern int	ml_grower_hand_down(MlGrower *grower, int i, bool sum);
+extern void ml_grower_subtract(MlGrower *grower, int i, int other, int summed);
+
+/* finish.c */
+extern MlTree *ml_grower_finish(MlGrower *grower);
 
 #endif

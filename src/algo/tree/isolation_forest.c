@@ -577,4 +577,5 @@ const MlAlgorithm ml_algo_isolation_forest = {
 	.load = ml_trees_load,
 	.describe = ml_trees_describe,
 	.explain = ml_trees_explain,
+	.importance_by = ml_trees_importance_by,
 };

@@ -3,7 +3,8 @@
  * Reading trusts nothing.
  *
  * A text is a list of name=value lines: a header, then a section a tree.
- * LightGBM sends x <= t left; the threshold here is the next double above t.
+ * LightGBM sends x <= t left, with tiny numbers taken for 0; the threshold here is the next
+ * double above t.
  * Of a category split the listed ones go left, all others and missing ones right.
  */
 #include "foreign.h"
@@ -23,6 +24,7 @@
 #define MISSING_TYPE(decision) ((decision) >> 2 & 3)
 #define MISSING_NONE 0			/* a missing number is taken for 0 */
 #define MISSING_ZERO 1			/* and 0 for a missing one */
+#define ZERO 1e-35f				/* numbers no larger are taken for 0 */
 
 /* Lines of the header or of a tree, as they lie in the input. */
 typedef struct Section
@@ -273,8 +275,8 @@ read_header(const Section *s, Header *h, MlForeign *out)
 	read_objective(text, h, out);
 	if (h->per_round > 1 && h->link != ML_LINK_SOFTMAX)
 		ml_unsupported("objective \"%s\" with %d trees a round", text, h->per_round);
-	if (h->link == ML_LINK_SOFTMAX && h->per_round < 3)
-		ml_unsupported("a softmax over %d classes; train it with \"binary\"", h->per_round);
+	if (h->link == ML_LINK_SOFTMAX && h->per_round < 2)
+		ml_malformed("objective \"%s\" with %d trees a round", text, h->per_round);
 	read_names(s, out);
 	snprintf(note, 120, "LightGBM %.10s, %.80s",
 			 version < 0 ? "" : copy_text(s->value[version], s->length[version]), text);
@@ -328,7 +330,10 @@ read_split(MlForeignNode *node, double threshold, int decision)
 		node->missing_left = 0 <= threshold;
 	if (MISSING_TYPE(decision) == MISSING_ZERO && node->missing_left != (0 <= threshold))
 		ml_unsupported("a model that takes zeros for missing values (zero_as_missing)");
-	node->threshold = nextafter(threshold, INFINITY);
+	if (fabs(threshold) <= ZERO)
+		node->threshold = threshold < 0 ? -ZERO : nextafter(ZERO, INFINITY);
+	else
+		node->threshold = nextafter(threshold, INFINITY);
 	if (isinf(node->threshold))
 		node->threshold = threshold;
 }
@@ -414,6 +419,7 @@ read_lightgbm(const char *bytes, size_t size, MlForeign *out)
 	MlForeignTree *tree = NULL;
 	MlTrees    *result;
 	char	   *objective;
+	double		factor;
 	int			room = 0;
 	int			n = 0;
 
@@ -434,13 +440,15 @@ read_lightgbm(const char *bytes, size_t size, MlForeign *out)
 			tree = more;
 			room = room > 0 ? 2 * room : 128;
 		}
-		tree[n].output = n % h.per_round;
-		read_tree(&tree[n++], s, out->p, h.factor);
+		/* a softmax over two classes: the log-odds of class 1 are the difference of the sums */
+		tree[n].output = out->classes > 2 ? n % h.per_round : 0;
+		factor = h.per_round == 2 && n % 2 == 0 ? -h.factor : h.factor;
+		read_tree(&tree[n++], s, out->p, factor);
 	}
 	if (n % h.per_round != 0)
 		ml_malformed("%d trees are not a whole number of rounds of %d", n, h.per_round);
 	out->model = result = ml_foreign_trees(out->p, out->classes, tree, n);
-	result->link = h.link;
+	result->link = h.link == ML_LINK_SOFTMAX && out->classes == 2 ? ML_LINK_LOGISTIC : h.link;
 	result->objective = objective;
 	for (uint32_t i = 0; h.average && i < result->nleaves; i++)
 		result->value[i] /= n / h.per_round;

@@ -8,7 +8,6 @@
  * contains everything used above.
  */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "growing.h"
@@ -240,22 +239,18 @@ undo(MlSearch *search, int n)
 	}
 }
 
-static int
-compare_int(const void *a, const void *b)
-{
-	int			x = *(const int *) a;
-	int			y = *(const int *) b;
-
-	return (x > y) - (x < y);
-}
-
 void
 ml_draw_sample(MlSearch *search, uint64_t hash, int n, int k, int *place)
 {
+	int			at = 0;
+
+	memset(search->allowed, 0, sizeof(bool) * n);
 	for (int i = 0; i < k; i++)
-		place[i] = draw(search, hash, i, n);
+		search->allowed[draw(search, hash, i, n)] = true;
 	undo(search, k);
-	qsort(place, k, sizeof(int), compare_int);
+	for (int j = 0; j < n; j++)
+		if (search->allowed[j])
+			place[at++] = j;
 }
 
 /* Marks the columns that interaction sets let node i use. */

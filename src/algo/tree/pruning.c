@@ -21,13 +21,6 @@ ml_risk_squared(const MlGrown *node, int classes)
 	return node->h > 0 ? -node->g * node->g / node->h : 0;
 }
 
-/* With g = -w y of y 0 or 1 and h = w: w times 2 q (1 - q) = 2 (q - q^2), without the first term. */
-double
-ml_risk_two_classes(const MlGrown *node, int classes)
-{
-	return 2 * ml_risk_squared(node, classes);
-}
-
 /* w (1 - sum q^2) without the first term. */
 double
 ml_risk_gini(const MlGrown *node, int classes)

@@ -7,7 +7,7 @@
  * the power of two just above the greatest, and lists the rows of the tree.
  * Then the tree grows.
  *
- * Rounding.  For fewer than PACKED_ROWS rows to 30 bits.  For more to 16 bits,
+ * Rounding.  For fewer than ML_PACKED_ROWS rows to 30 bits.  For more to 16 bits,
  * up or down at random with the probabilities that make the mean right, by row
  * key and tree: the histograms are then half as large.  The error of a sum over n
  * rows is at most sqrt(n) / 2 units, that of a leaf of 100 rows about 1e-5 of the greatest
@@ -22,7 +22,6 @@
 
 #include "num/threads.h"
 
-#define PACKED_ROWS (4 * 65536)
 #define LEAST_MEAN 64			/* of 2^16: rounding then adds at most 1/128 to the deviation of the mean gradient */
 #define WIDE_BITS 30
 #define PACKED_BITS 16
@@ -464,7 +463,7 @@ quantize_as(MlBoosting *b, bool packed, MlBlockSums *all)
 static void
 quantize_rows(MlBoosting *b, MlBlockSums *all)
 {
-	bool		large = b->matrix->rows >= PACKED_ROWS;
+	bool		large = b->matrix->rows >= ML_PACKED_ROWS;
 	bool	   *wide = &b->wide[b->output];
 	int64_t		least;
 

@@ -511,7 +511,8 @@ search_levels(MlSearch *search, const MlNode *node, const int64_t *counts, Sweep
 		keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature, 0);
 		return;
 	}
-	if (search->matrix->bins[feature].levels <= growth->one_hot_levels)
+	if (search->matrix->bins[feature].levels <= growth->one_hot_levels ||
+		(growth->one_hot_above > 0 && search->matrix->bins[feature].levels > growth->one_hot_above))
 	{
 		sweep->single = true;
 		sweep->order = search->list;

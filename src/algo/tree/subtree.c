@@ -17,7 +17,8 @@
 
 struct MlSubtree
 {
-	int			room;			/* rows */
+	bool		interrupts;		/* are let through */
+	size_t		updates;		/* since the last time */
 	size_t		stride;			/* from one column to the next */
 	int			n;
 	uint16_t   *bin;			/* of row i in the plan's column j: bin[j * stride + i] */
@@ -33,7 +34,7 @@ struct MlSubtree
 };
 
 MlSubtree *
-ml_subtree_create(const MlMatrix *matrix, const MlPlan *plan, int rows)
+ml_subtree_create(const MlMatrix *matrix, const MlPlan *plan, int rows, bool interrupts)
 {
 	MlSubtree  *s = ml_alloc(1, sizeof(MlSubtree));
 	int			bins = 1;
@@ -41,7 +42,7 @@ ml_subtree_create(const MlMatrix *matrix, const MlPlan *plan, int rows)
 	for (int j = 0; j < matrix->p; j++)
 		if (matrix->bins[j].n + 1 > bins)
 			bins = matrix->bins[j].n + 1;
-	s->room = rows;
+	s->interrupts = interrupts;
 	s->stride = (size_t) rows + 32; /* no power of two: columns would share cache sets */
 	s->bin = ml_alloc(s->stride * plan->n, sizeof(uint16_t));
 	s->gradient = ml_alloc(rows, sizeof(MlGradient));
@@ -158,7 +159,14 @@ evaluate(MlSubtree *s, MlNodes *nodes, int i, int first, int *used, MlSearch *se
 		for (int b = 0; b < k; b++)
 			memset(s->cells + (size_t) search->list[b] * width, 0, sizeof(int64_t) * width);
 	}
+	s->updates += (size_t) n * draw.at;
 	ml_draw_end(&draw, search);
+	if (s->interrupts && s->updates > ML_UPDATES)
+	{
+		/* a tree that sheds one row at a time takes the square of its rows */
+		s->updates = 0;
+		ml_check_interrupts();
+	}
 	if (!ml_search_found(search))
 		return false;
 	ml_nodes_split(nodes, i, first + *used, search);

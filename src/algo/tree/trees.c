@@ -33,6 +33,7 @@
 #include "grow.h"
 
 #define MAX_OUTPUTS 1000000
+#define MAX_LEVELS ((1 << 24) + 1)
 #define NODES_PER_CHECK 0xffff	/* between two looks at interrupts */
 
 /* ---- construction ---- */
@@ -92,8 +93,8 @@ new_room(uint32_t room, uint32_t used, uint32_t more)
 	return (uint32_t) (need > doubled ? need : doubled);
 }
 
-static void
-reserve(MlTrees *trees, uint32_t nodes, uint32_t leaves, uint32_t words)
+void
+ml_trees_reserve(MlTrees *trees, uint32_t nodes, uint32_t leaves, uint32_t words)
 {
 	uint32_t	room;
 
@@ -263,7 +264,7 @@ ml_trees_add(MlTrees *trees, const MlTree *tree, int output, const double *value
 
 	if (depth > ML_TREE_MAX_DEPTH)
 		ml_fail_data("a tree is deeper than %d levels; set max_depth", ML_TREE_MAX_DEPTH);
-	reserve(trees, n, leaves, words);
+	ml_trees_reserve(trees, n, leaves, words);
 	for (int i = 0; i < n; i++)
 	{
 		const MlGrown *from = &tree->node[queue[i]];
@@ -435,7 +436,7 @@ load_head(MlTrees *trees, MlReader *reader)
 	trees->rounds = ml_read_u32(reader, INT32_MAX);
 	trees->levels = ml_read_room(reader, trees->p, sizeof(int));
 	for (int j = 0; j < trees->p; j++)
-		trees->levels[j] = ml_read_u32(reader, INT32_MAX);
+		trees->levels[j] = ml_read_u32(reader, MAX_LEVELS);
 }
 
 /* Sizes, checked against the bytes before anything is allocated, then roots and outputs. */

@@ -96,6 +96,9 @@ extern MlTrees *ml_trees_create(const MlProblem *problem, int outputs, int width
 /* A model under construction that begins with the trees of a finished one. */
 extern MlTrees *ml_trees_copy(const MlTrees *from);
 
+/* Room for so much more at once: without copies, and when it cannot be had that is said before more trees are grown. */
+extern void ml_trees_reserve(MlTrees *trees, uint32_t nodes, uint32_t leaves, uint32_t words);
+
 /* value: of node i of the tree (only leaves are read), `width` numbers; scale multiplies them (learning rate). */
 extern void ml_trees_add(MlTrees *trees, const struct MlTree *tree, int output, const double *value, double scale);
 extern void ml_trees_truncate(MlTrees *trees, int ntrees);	/* keeps the first */
@@ -109,8 +112,7 @@ extern void ml_trees_describe(const void *model, MlRows *rows);
 extern void ml_trees_importance(const void *model, double *share);	/* gain */
 extern void ml_trees_explain(const void *model, const double *x, int output, double *base, double *contrib);
 
-/* Kinds of importance: "gain", "cover", "splits"; share[p] >= 0. */
-typedef enum MlTreeImportance { ML_IMPORTANCE_GAIN, ML_IMPORTANCE_COVER, ML_IMPORTANCE_SPLITS } MlTreeImportance;
-extern void ml_trees_importance_of(const MlTrees *trees, MlTreeImportance kind, double *share);
+/* Total "gain" or "cover" of the splits of a column, or how many "splits"; false for another method. */
+extern bool ml_trees_importance_by(const void *model, const char *method, double *share);
 
 #endif

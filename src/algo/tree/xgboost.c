@@ -9,7 +9,9 @@
  */
 #include "document.h"
 #include "foreign.h"
+#include "walk.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -38,6 +40,7 @@ static const Objective objectives[] = {
 	{"reg:absoluteerror", ML_LINK_IDENTITY, ML_REGRESSION},
 	{"reg:pseudohubererror", ML_LINK_IDENTITY, ML_REGRESSION},
 	{"reg:quantileerror", ML_LINK_IDENTITY, ML_REGRESSION},
+	{"reg:expectileerror", ML_LINK_IDENTITY, ML_REGRESSION},
 	{"count:poisson", ML_LINK_LOG, ML_REGRESSION},
 	{"reg:gamma", ML_LINK_LOG, ML_REGRESSION},
 	{"reg:tweedie", ML_LINK_LOG, ML_REGRESSION},
@@ -137,11 +140,12 @@ read_tree(MlForeignTree *to, const MlValue *tree, int p, double factor)
 
 	if (n == 0 || n > INT32_MAX)
 		ml_malformed("a tree has %zu nodes", n);
+	if (ml_value_find(tree, "tree_param.size_leaf_vector") && ml_value_number(tree, "tree_param.size_leaf_vector") > 1)
+		ml_unsupported("trees with a vector in each leaf");
 	node = ml_alloc(n, sizeof(MlForeignNode));
 	for (size_t i = 0; i < n; i++)
 	{
 		node[i].left = node_number(left[i], n);
-		node[i].right = node_number(right[i], n);
 		node[i].cover = cover[i];
 		node[i].gain = gain[i];
 		if (node[i].left < 0)
@@ -149,6 +153,7 @@ read_tree(MlForeignTree *to, const MlValue *tree, int p, double factor)
 			node[i].value = (float) condition[i] * factor;
 			continue;
 		}
+		node[i].right = node_number(right[i], n);
 		if (!(feature[i] >= 0 && feature[i] < p))
 			ml_malformed("a tree splits by feature %g of %d", feature[i], p);
 		node[i].feature = (int) feature[i];
@@ -163,37 +168,52 @@ read_tree(MlForeignTree *to, const MlValue *tree, int p, double factor)
 	to->node = node;
 }
 
-/* "5E-1", or since 3.1 "[5E-1,4E-1]". */
+/* The number before the link. */
+static double
+base_margin(double base, MlTreeLink link)
+{
+	if (!isfinite(base))
+		ml_malformed("base_score is %g", base);
+	if (link == ML_LINK_LOGISTIC)
+	{
+		if (!(base > 0 && base < 1))
+			ml_malformed("base_score %g is not a probability", base);
+		return log(base / (1 - base));
+	}
+	if (link == ML_LINK_LOG)
+	{
+		if (!(base > 0))
+			ml_malformed("base_score %g is not positive", base);
+		return log(base);
+	}
+	return base;
+}
+
+/* "5E-1", or since 3.1 "[5E-1]" and "[5E-1,4E-1]"; a single number is for all classes. */
 static void
-read_base(const MlValue *model, const Objective *objective, MlTrees *trees)
+read_base(const MlValue *model, const Objective *objective, double *base, int n)
 {
 	const char *text = ml_value_text(model, "learner.learner_model_param.base_score");
-	bool		list = *text == '[';
+	const char *at = text;
+	bool		list = *at == '[';
+	int			given = 0;
+	char	   *end;
 
-	text += list;
-	for (int k = 0; k < trees->outputs; k++)
+	at += list;
+	for (;; at = end + 1)
 	{
-		char	   *end;
-		double		base = strtod(text, &end);
+		double		number = strtod(at, &end);
 
-		if (end == text || !isfinite(base))
-			ml_malformed("base_score \"%s\" is not a number", text);
-		if (objective->link == ML_LINK_LOGISTIC)
-		{
-			if (!(base > 0 && base < 1))
-				ml_malformed("base_score %g is not a probability", base);
-			base = log(base / (1 - base));
-		}
-		else if (objective->link == ML_LINK_LOG)
-		{
-			if (!(base > 0))
-				ml_malformed("base_score %g is not positive", base);
-			base = log(base);
-		}
-		trees->base[k] = base;
-		if (list && *end == ',')
-			text = end + 1;		/* one number for all otherwise */
+		if (end == at || given == n)
+			ml_malformed("base_score \"%.60s\" is not a number for each class", text);
+		base[given++] = base_margin(number, objective->link);
+		if (!list || *end != ',')
+			break;
 	}
+	if (strcmp(end, list ? "]" : "") != 0 || (given != 1 && given != n))
+		ml_malformed("base_score \"%.60s\" is not a number for each class", text);
+	for (int k = given; k < n; k++)
+		base[k] = base[0];
 }
 
 static char *
@@ -268,38 +288,85 @@ read_note(const MlValue *model, const char *objective, MlForeign *out)
 static void
 refuse_unknown(const MlValue *booster, const MlValue *model)
 {
-	const MlValue *targets = ml_value_find(model, "learner.learner_model_param.num_target");
-	const MlValue *vector = ml_value_find(booster, "model.gbtree_model_param.size_leaf_vector");
+	const char *targets = "learner.learner_model_param.num_target";
+	const char *vector = "model.gbtree_model_param.size_leaf_vector";
 
-	if (targets && ml_value_number(model, "learner.learner_model_param.num_target") > 1)
+	if (ml_value_find(model, targets) && ml_value_number(model, targets) > 1)
 		ml_unsupported("a model of several targets");
-	if (vector && ml_value_number(booster, "model.gbtree_model_param.size_leaf_vector") > 1)
+	if (ml_value_find(booster, vector) && ml_value_number(booster, vector) > 1)
 		ml_unsupported("trees with a vector in each leaf");
+}
+
+/* What each tree counts, one number a tree; NULL: one.  DART has kept it in three places. */
+static const MlValue *
+find_weights(const MlValue *outer, const MlValue *booster)
+{
+	static const char *const paths[] = {"weight_drop", "model.weight_drop"};
+
+	for (int i = 0; i < 2; i++)
+		for (int inner = 0; inner < 2; inner++)
+		{
+			const MlValue *found = ml_value_find(inner ? booster : outer, paths[i]);
+
+			if (found && found->n > 0)
+				return ml_value_need(inner ? booster : outer, paths[i], ML_VALUE_NUMBERS);
+		}
+	return NULL;
+}
+
+/*
+ * All trees.  With a softmax over two classes the trees of class 0 count
+ * negatively, so that the sum is the log-odds of class 1.
+ */
+static MlTrees *
+read_trees(const MlValue *outer, const MlValue *booster, const MlForeign *out, int classes)
+{
+	const MlValue *trees = ml_value_need(booster, "model.trees", ML_VALUE_ARRAY);
+	const MlValue *info = ml_value_need(booster, "model.tree_info", ML_VALUE_NUMBERS);
+	const MlValue *weights = find_weights(outer, booster);
+	MlForeignTree *read;
+
+	if (trees->n > INT32_MAX || info->n != trees->n)
+		ml_malformed("the model has %zu trees, but %zu numbers that say of which class", trees->n, info->n);
+	if (weights && weights->n > trees->n)
+		ml_malformed("the model has %zu trees, but %zu weights of them", trees->n, weights->n);
+	read = ml_alloc(trees->n > 0 ? trees->n : 1, sizeof(MlForeignTree));
+	for (size_t i = 0; i < trees->n; i++)
+	{
+		double		factor = weights && i < weights->n ? (float) weights->numbers[i] : 1;
+		double		class = info->numbers[i];
+
+		if (!(class >= 0 && class < (classes > 1 ? classes : 1)) || class != floor(class))
+			ml_malformed("tree %zu is of class %g", i, class);
+		if (trees->items[i].type != ML_VALUE_OBJECT)
+			ml_malformed("tree %zu is not an object", i);
+		if (classes == 2)
+			factor = class == 0 ? -factor : factor;
+		read[i].output = out->classes > 2 ? (int) class : 0;
+		read_tree(&read[i], &trees->items[i], out->p, factor);
+		ml_check_interrupts();
+	}
+	return ml_foreign_trees(out->p, out->classes, read, (int) trees->n);
 }
 
 static void
 read_xgboost(const char *bytes, size_t size, MlForeign *out)
 {
 	const MlValue *model;
+	const MlValue *outer;
 	const MlValue *booster;
-	const MlValue *trees;
-	const MlValue *info;
-	const MlValue *drop = NULL;
 	const Objective *objective;
 	const char *kind;
-	MlForeignTree *read;
-	MlTrees    *result;
+	MlTrees    *trees;
+	double	   *base;
 	int			classes;
 
 	/* The second byte of UBJSON is the type of a key's length. */
 	model = size > 1 && strchr("iUIlL", bytes[1]) && bytes[1] ? ml_ubjson_parse(bytes, size) : ml_json_parse(bytes, size);
-	booster = ml_value_need(model, "learner.gradient_booster", ML_VALUE_OBJECT);
+	outer = booster = ml_value_need(model, "learner.gradient_booster", ML_VALUE_OBJECT);
 	kind = ml_value_text(booster, "name");
 	if (strcmp(kind, "dart") == 0)
-	{
-		drop = ml_value_need(booster, "weight_drop", ML_VALUE_NUMBERS);
 		booster = ml_value_need(booster, "gbtree", ML_VALUE_OBJECT);
-	}
 	else if (strcmp(kind, "gbtree") != 0)
 		ml_unsupported("booster \"%s\"", kind);
 	refuse_unknown(booster, model);
@@ -309,26 +376,17 @@ read_xgboost(const char *bytes, size_t size, MlForeign *out)
 		ml_malformed("objective \"%s\" with %d classes", objective->name, classes);
 	out->task = objective->task;
 	out->p = count_of(model, "learner.learner_model_param.num_feature", MAX_FEATURES);
-	out->classes = objective->link == ML_LINK_SOFTMAX ? classes : objective->task == ML_CLASSIFICATION ? 2 : 0;
-	if (out->classes == 2 && objective->link == ML_LINK_SOFTMAX)
-		ml_unsupported("a softmax over two classes; train it with \"binary:logistic\"");
-	trees = ml_value_need(booster, "model.trees", ML_VALUE_ARRAY);
-	info = ml_value_need(booster, "model.tree_info", ML_VALUE_NUMBERS);
-	if (trees->n > INT32_MAX || info->n != trees->n || (drop && drop->n != trees->n))
-		ml_malformed("the model has %zu trees, but %zu numbers that say of which class", trees->n, info->n);
-	read = ml_alloc(trees->n > 0 ? trees->n : 1, sizeof(MlForeignTree));
-	for (size_t i = 0; i < trees->n; i++)
-	{
-		if (!(info->numbers[i] >= 0 && info->numbers[i] < (out->classes > 2 ? out->classes : 1)))
-			ml_malformed("tree %zu is of class %g", i, info->numbers[i]);
-		read[i].output = (int) info->numbers[i];
-		read_tree(&read[i], &trees->items[i], out->p, drop ? (float) drop->numbers[i] : 1);
-	}
-	out->model = result = ml_foreign_trees(out->p, out->classes, read, (int) trees->n);
-	result->link = objective->link;
-	result->objective = copy_text(objective->name);
-	read_base(model, objective, result);
-	out->levels = result->levels;
+	out->classes = classes > 1 ? classes : objective->task == ML_CLASSIFICATION ? 2 : 0;
+	base = ml_alloc(classes > 1 ? classes : 1, sizeof(double));
+	read_base(model, objective, base, classes > 1 ? classes : 1);
+	out->model = trees = read_trees(outer, booster, out, classes);
+	trees->link = classes == 2 ? ML_LINK_LOGISTIC : objective->link;
+	trees->objective = copy_text(objective->name);
+	if (classes == 2)
+		trees->base[0] = base[1] - base[0];
+	else
+		memcpy(trees->base, base, trees->outputs * sizeof(double));
+	out->levels = trees->levels;
 	read_names(model, out);
 	read_note(model, objective->name, out);
 }
@@ -382,19 +440,26 @@ typedef struct TreeWriter
 	MlWriter   *out;
 } TreeWriter;
 
-/* The smallest float that is not below a double: (float) x < it when x < threshold, but for rounding of x. */
+/*
+ * The smallest float that is not below a double, so that floats go where they
+ * went; a finite one, since JSON has no other.
+ */
 static float
 float_above(double x)
 {
-	float		f = (float) x;
+	float		f = fminf(fmaxf((float) x, -FLT_MAX), FLT_MAX);
 
-	return f < x ? nextafterf(f, INFINITY) : f;
+	return f < x && f < FLT_MAX ? nextafterf(f, INFINITY) : f;
 }
 
-static double
+static float
 leaf_value(const TreeWriter *w, uint32_t i)
 {
-	return w->trees->value[w->trees->leaf[i]] * w->factor + w->base;
+	double		value = w->trees->value[w->trees->leaf[i]] * w->factor + w->base;
+
+	if (fabs(value) > FLT_MAX)
+		ml_unsupported("a leaf of value %g in this format", value);
+	return (float) value;
 }
 
 static void
@@ -421,19 +486,19 @@ put_item(const TreeWriter *w, uint32_t i, NodeItem item)
 			put(w->out, "%u", leaf ? 0 : node->feature & ML_NODE_FEATURE);
 			break;
 		case CONDITION:
-			put(w->out, "%.8E", leaf ? (float) leaf_value(w, i) : category ? 0 : float_above(node->threshold));
+			put(w->out, "%.8E", leaf ? leaf_value(w, i) : category ? 0 : float_above(node->threshold));
 			break;
 		case MISSING_LEFT:
 			put(w->out, "%d", !leaf && !(node->feature & ML_NODE_MISSING_RIGHT));
 			break;
 		case GAIN:
-			put(w->out, "%.8E", (float) t->gain[i]);
+			put(w->out, "%.8E", fmin(t->gain[i], FLT_MAX));
 			break;
 		case COVER:
-			put(w->out, "%.8E", (float) t->cover[i]);
+			put(w->out, "%.8E", t->cover[i]);
 			break;
 		case WEIGHT:
-			put(w->out, "%.8E", leaf ? (float) leaf_value(w, i) : 0);
+			put(w->out, "%.8E", leaf ? leaf_value(w, i) : 0);
 			break;
 		case SPLIT_TYPE:
 			put(w->out, "%d", category);
@@ -454,12 +519,32 @@ put_items(const TreeWriter *w, const char *name, NodeItem item)
 	put(w->out, "],");
 }
 
-/* Categories that go right; the first pass counts, the second prints them. */
+/* Prints the categories that go right from split i, unless comma is NULL; how many they are. */
+static size_t
+put_set(const TreeWriter *w, uint32_t i, const char **comma)
+{
+	const MlTrees *t = w->trees;
+	int			levels = t->levels[t->node[i].feature & ML_NODE_FEATURE];
+	size_t		size = 0;
+
+	for (int c = 0; c <= levels; c++)
+	{
+		/* An empty list is not read: one beyond all categories, where only missing values go right. */
+		if (c < levels ? !ml_category_right(t, i, c) : size > 0)
+			continue;
+		size++;
+		if (comma)
+			put(w->out, "%s%d", *comma, c);
+		if (comma)
+			*comma = ",";
+	}
+	return size;
+}
+
 static void
 put_categories(const TreeWriter *w)
 {
 	static const char *const names[] = {"categories", "categories_nodes", "categories_segments", "categories_sizes"};
-	const MlTrees *t = w->trees;
 
 	for (int what = 0; what < 4; what++)
 	{
@@ -469,32 +554,15 @@ put_categories(const TreeWriter *w)
 		put(w->out, "\"%s\":[", names[what]);
 		for (uint32_t i = w->first; i < w->first + w->n; i++)
 		{
-			const MlTreeNode *node = &t->node[i];
-			int			levels = t->levels[node->feature & ML_NODE_FEATURE];
-			const uint32_t *set = t->sets + t->leaf[i];
-			size_t		size = 0;
+			uint32_t	feature = w->trees->node[i].feature;
+			size_t		size;
 
-			if (!(node->feature & ML_NODE_CATEGORY) || (node->feature & ML_NODE_LEAF))
+			if (!(feature & ML_NODE_CATEGORY) || (feature & ML_NODE_LEAF))
 				continue;
-			for (int c = 0; c < levels; c++)
-			{
-				bool		listed = (uint32_t) c / 32 < set[0];
-				bool		goes_left = listed ? set[1 + c / 32] >> (c % 32) & 1 : (node->feature & ML_NODE_OTHERS_LEFT) != 0;
-
-				if (goes_left)
-					continue;
-				size++;
-				if (what == 0)
-				{
-					put(w->out, "%s%d", comma, c);
-					comma = ",";
-				}
-			}
+			size = put_set(w, i, what == 0 ? &comma : NULL);
 			if (what > 0)
-			{
 				put(w->out, "%s%zu", comma, what == 1 ? (size_t) (i - w->first) : what == 2 ? start : size);
-				comma = ",";
-			}
+			comma = ",";
 			start += size;
 		}
 		put(w->out, "],");

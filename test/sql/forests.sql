@@ -1,0 +1,78 @@
+-- Trees that are grown independently: edges, warnings, errors, samples and anomalies.
+SET client_min_messages = error;
+CREATE FUNCTION try(q text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE r text;
+BEGIN
+	EXECUTE q INTO r;
+	RETURN 'ok ' || coalesce(r, 'NULL');
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE || ' ' || SQLERRM;
+END $$;
+
+-- a step function of two columns: one tree finds it, category and missing values included
+CREATE TABLE steps AS
+	SELECT i % 10 AS a, (ARRAY['red','green','blue'])[1 + i % 3] AS color, CASE WHEN i % 7 > 0 THEN i % 7 END AS b,
+		(CASE WHEN i % 10 < 4 THEN 1 ELSE 5 END) + (CASE WHEN i % 3 = 1 THEN 10 ELSE 0 END) +
+		(CASE WHEN i % 7 = 0 THEN 100 ELSE 0 END) AS y
+	FROM generate_series(1, 2100) i;
+SELECT a.name, round(sqrt(avg((y - ml_predict(m, s)) ^ 2))::numeric, 6) AS rmse
+FROM (VALUES ('decision_tree'), ('random_forest'), ('extra_trees')) a (name),
+	LATERAL ml_fit('SELECT * FROM steps', 'y', algorithm => a.name, task => 'regression', params => CASE a.name
+		WHEN 'decision_tree' THEN '{}' ELSE '{"n_estimators": 20, "max_features": 1}' END::jsonb) m, steps s
+GROUP BY 1 ORDER BY 1;
+
+-- pruning: a greater penalty leaves a smaller tree
+SELECT alpha, (SELECT value FROM ml_describe(m) WHERE item = 'leaves') AS leaves
+FROM (VALUES (0), (1), (5), (1000)) v (alpha), LATERAL ml_fit('SELECT * FROM steps', 'y', algorithm => 'decision_tree',
+	task => 'regression', params => jsonb_build_object('ccp_alpha', alpha)) m ORDER BY 1;
+
+-- the same seed gives the same bytes, another seed others; a tree has no seed
+SELECT a.name, md5(m1::text) = md5(m2::text) AS same, md5(m1::text) = md5(m3::text) AS other
+FROM (VALUES ('random_forest'), ('extra_trees')) a (name),
+	LATERAL ml_fit('SELECT * FROM steps', 'y', algorithm => a.name, task => 'regression', params => '{"n_estimators": 5}', seed => 1) m1,
+	LATERAL ml_fit('SELECT * FROM steps', 'y', algorithm => a.name, task => 'regression', params => '{"n_estimators": 5}', seed => 1) m2,
+	LATERAL ml_fit('SELECT * FROM steps', 'y', algorithm => a.name, task => 'regression', params => '{"n_estimators": 5}', seed => 2) m3
+ORDER BY 1;
+
+-- "auto" is the default
+SELECT md5(m1::text) = md5(m2::text) AS same
+FROM ml_fit('SELECT * FROM steps', 'color', algorithm => 'random_forest', params => '{"n_estimators": 5}') m1,
+	ml_fit('SELECT * FROM steps', 'color', algorithm => 'random_forest', params => '{"n_estimators": 5, "max_features": "auto"}') m2;
+
+-- out of bag
+SELECT item, round(value::numeric, 1) FROM ml_describe((SELECT ml_fit('SELECT * FROM steps', 'y', algorithm => 'random_forest',
+	task => 'regression'))) WHERE item LIKE 'out-of-bag%';
+
+-- errors
+SELECT try($q$SELECT ml_fit('steps', 'y', algorithm => 'decision_tree', task => 'regression', params => '{"criterion": "gini"}')$q$);
+SELECT try($q$SELECT ml_fit('steps', 'color', algorithm => 'random_forest', params => '{"criterion": "squared"}')$q$);
+SELECT try($q$SELECT ml_fit('steps', 'color', algorithm => 'random_forest', params => '{"max_features": "some"}')$q$);
+SELECT try($q$SELECT ml_fit('steps', 'color', algorithm => 'random_forest', params => '{"n_estimators": 0}')$q$);
+SELECT try($q$SELECT ml_fit('steps', 'y', algorithm => 'isolation_forest')$q$);
+
+-- one row, one class, nothing but constants, zero weights
+CREATE TABLE few (x float8, c text, y float8, w float8);
+INSERT INTO few VALUES (1, 'a', 2, 1);
+-- the trainer refuses, before an algorithm is asked, what has no variation
+SELECT a, try(format($q$SELECT ml_predict(ml_fit('SELECT x, y FROM few', 'y', algorithm => %L, task => 'regression', holdout => 0), f) FROM few f$q$, a)) AS number,
+	try(format($q$SELECT ml_classify(ml_fit('SELECT x, c FROM few', 'c', algorithm => %L, holdout => 0), f) FROM few f$q$, a)) AS class
+FROM unnest('{decision_tree,random_forest,extra_trees}'::text[]) a;
+SELECT try($q$SELECT ml_predict(ml_fit('SELECT x FROM few', algorithm => 'isolation_forest'), f) FROM few f$q$);
+INSERT INTO few SELECT 1, 'b', i, 0 FROM generate_series(1, 20) i;
+SELECT a, try(format($q$SELECT round(ml_predict(ml_fit('SELECT x, y FROM few', 'y', algorithm => %L, task => 'regression', holdout => 0), f)::numeric, 3) FROM few f LIMIT 1$q$, a)) AS constant,
+	try(format($q$SELECT ml_predict(ml_fit('SELECT x, y, w FROM few', 'y', algorithm => %L, task => 'regression', weight => 'w', holdout => 0), f) FROM few f LIMIT 1$q$, a)) AS one_weight
+FROM unnest('{decision_tree,extra_trees}'::text[]) a;
+
+-- 300 classes, 100,000 categories
+CREATE TABLE many AS SELECT 'class ' || i % 300 AS c, i % 300 + 0.5 AS x, 'level ' || i AS l, (i % 2)::float8 AS y, i % 2 AS z
+	FROM generate_series(1, 100000) i;
+SELECT round(avg((ml_classify(m, t) = c)::int), 3) FROM ml_fit('SELECT c, x FROM many LIMIT 6000', 'c', algorithm => 'decision_tree') m,
+	(SELECT c, x FROM many LIMIT 600) t;
+SELECT a, try(format($q$SELECT round(avg(ml_predict(m, t))::numeric, 1) FROM ml_fit('SELECT l, z, y FROM (SELECT * FROM many UNION ALL SELECT * FROM many) d',
+	'y', algorithm => %L, task => 'regression', params => '{"max_depth": 4}') m, (SELECT * FROM many LIMIT 1000) t$q$, a))
+FROM unnest('{decision_tree,extra_trees}'::text[]) a;
+
+-- a stranger among others
+CREATE TABLE crowd AS SELECT (i % 97) / 97.0 AS x, (i % 89) / 89.0 AS y, (ARRAY['a','b'])[1 + i % 2] AS c FROM generate_series(1, 2000) i;
+INSERT INTO crowd VALUES (9, 9, 'z'), (NULL, 0.5, 'a');
+SELECT x, y, c FROM crowd t, ml_fit('crowd', algorithm => 'isolation_forest') m ORDER BY ml_predict(m, t) DESC LIMIT 1;

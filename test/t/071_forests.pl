@@ -1,0 +1,74 @@
+# Trees score as well on held-out rows as scikit-learn's (test/witness/forests.py), which sees categories one-hot: train on rows
+# with row_id % 5 <> 0, score the rest, mean over seeds.  A mean may be lower by 0.005 and by twice the standard error that
+# the spread over seeds gives the difference.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('forests');
+$node->init;
+$node->append_conf('postgresql.conf', "maintenance_work_mem = '1GB'");
+$node->start;
+my $psql = sub { $node->safe_psql('postgres', "SET client_min_messages = error;\n$_[0]") };
+$psql->(<<'SQL');
+CREATE EXTENSION ml_ext;
+CREATE TABLE reference (file text, task text, target text, left_out text, categories text, algorithm text,
+	params jsonb, metric text, value float8, sd float8);
+SQL
+sub load
+{
+	my ($table, $from, $options) = @_;
+	$node->command_ok([ 'psql', '-X', '-q', '-d', $node->connstr('postgres'), '-c',
+			"\\copy $table FROM $from (FORMAT csv, HEADER)" ], "$table loads");
+}
+load('reference', "'test/data/forest_references.csv'");
+
+my %seeds;
+for my $row (split /\n/, $psql->(q{SELECT DISTINCT file, target, task, left_out, categories FROM reference ORDER BY 1}))
+{
+	my ($file, $target, $task, $left_out, $categories) = split /\|/, $row, -1;
+	my ($name) = $file =~ /^(\w+)/;
+	my $read = $file =~ /gz$/ ? "gzip -dc test/data/$file" : "cat test/data/$file";
+	chomp(my $header = `$read | head -1`);
+	my %text = map { $_ => 1 } split(' ', "$categories $left_out"), $task eq 'classification' ? $target : ();
+	my @columns = map { qq{"$_" } . ($text{$_} ? 'text' : 'float8') } split /,/, $header;
+	$psql->("CREATE TABLE $name (" . join(', ', @columns) . ')');
+	load($name, "PROGRAM '$read'");
+	my $out = join(' ', map { qq{, DROP "$_"} } split ' ', $left_out);
+	$psql->("CREATE TABLE ${name}_new AS SELECT * FROM $name WHERE row_id::int % 5 = 0 ORDER BY row_id;
+		DELETE FROM $name WHERE row_id::int % 5 = 0;
+		ALTER TABLE $name DROP row_id $out; ALTER TABLE ${name}_new DROP row_id $out; VACUUM ANALYZE $name;");
+	$seeds{$name} = $psql->("SELECT count(*) FROM $name") > 10000 ? 1 : 5;
+}
+
+for my $row (split /\n/, $psql->(
+	q{SELECT file, target, task, algorithm, params, string_agg(metric || '=' || value || '=' || sd, ' ' ORDER BY metric)
+	  FROM reference GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 4}))
+{
+	my ($file, $target, $task, $algorithm, $params, $expected) = split /\|/, $row;
+	my ($name) = $file =~ /^(\w+)/;
+	my %query = (
+		r2 => "ml_r2($target, ml_predict('m', d))",
+		accuracy => "avg((ml_classify('m', d) = $target)::int)",
+		auc => "ml_auc($target = (SELECT max($target) FROM $name), ml_predict('m', d))");
+	my @metrics = map { [ split /=/ ] } split ' ', $expected;
+	my @sums = (0) x @metrics;
+	my $n = $algorithm eq 'decision_tree' ? 1 : $seeds{$name};
+	for my $seed (1 .. $n)
+	{
+		$psql->("SELECT ml_train('m', '$name', target => '$target', algorithm => '$algorithm', task => '$task',
+			params => '$params', holdout => 0, seed => $seed)");
+		my @got = split /\|/, $psql->('SELECT ' . join(', ', map { $query{ $_->[0] } } @metrics) . " FROM ${name}_new d");
+		$sums[$_] += $got[$_] / $n for 0 .. $#metrics;
+	}
+	for my $i (0 .. $#metrics)
+	{
+		my ($metric, $value, $sd) = @{ $metrics[$i] };
+		my $least = $value - 0.005 - 2 * $sd * sqrt(1 / 5 + 1 / $n);
+		ok($sums[$i] >= $least, sprintf('%s %s: %s %.4f, scikit-learn %.4f', $name, $algorithm, $metric, $sums[$i], $value));
+	}
+}
+$node->stop;
+done_testing();
