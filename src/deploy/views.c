@@ -294,20 +294,68 @@ kind_of(const MlModel *model, const char *output, const char *class)
 	return label || model->classes > 2 ? "classify" : "predict";
 }
 
+/* The model of the call: by name, or NULL as name where it is given as a value. */
+typedef struct Given
+{
+	const MlModel *model;
+	char	   *name;
+	char	   *literal;		/* SQL */
+} Given;
+
+static Given
+given_model(FunctionCallInfo fcinfo)
+{
+	Given		given = {0};
+	Oid			out;
+	bool		varlena;
+
+	if (get_fn_expr_argtype(fcinfo->flinfo, 0) == TEXTOID)
+	{
+		given.name = ml_keep_text(fcinfo, 0, "model");
+		given.model = find_model(given.name);
+		given.literal = psprintf("%s::text", quote_literal_cstr(given.name));
+		return given;
+	}
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", "model")));
+	getTypeOutputInfo(ml_model_type(), &out, &varlena);
+	given.model = ml_cache_value(PG_DETOAST_DATUM(PG_GETARG_DATUM(0)), CurrentMemoryContext);
+	given.literal = psprintf("'%s'::%sml_model", OidOutputFunctionCall(out, PG_GETARG_DATUM(0)),
+							 psprintf("%s.", quote_identifier(get_namespace_name(ml_extension_schema()))));
+	return given;
+}
+
+/*
+ * A function of a value reads neither catalog nor setting, unless an argument is
+ * an enum: its labels can be renamed.
+ */
+static const char *
+volatility(const Given *given, const oidvector *types)
+{
+	if (given->name != NULL)
+		return "STABLE";
+	for (int i = 0; i < types->dim1; i++)
+		if (get_typtype(getBaseType(types->values[i])) == TYPTYPE_ENUM)
+			return "STABLE";
+	return "IMMUTABLE";
+}
+
 /* The expression that the function is. */
 static char *
-body(const MlModel *model, const char *name, const char *kind, const char *class, const char *names)
+body(const Given *given, const char *kind, const char *class, const char *names)
 {
-	int			n = model->encoder->schema->ncolumns;
+	int			n = given->model->encoder->schema->ncolumns;
 	StringInfoData s;
 
 	initStringInfo(&s);
-	appendStringInfo(&s, "%s%s%s(%s::text", own_prefix(), kind, n > 0 ? "_columns" : "", quote_literal_cstr(name));
+	appendStringInfo(&s, "%s%s%s(%s", own_prefix(), kind, n > 0 ? "_columns" : "", given->literal);
 	if (n == 0)
 		appendStringInfoString(&s, ", '{}'::jsonb");
 	if (class)
 		appendStringInfo(&s, ", %s::text", quote_literal_cstr(class));
-	if (n > 0)
+	if (n > 0 && given->name != NULL)
 		appendStringInfo(&s, ", %s::text[]", quote_literal_cstr(names));
 	for (int i = 1; i <= n; i++)
 		appendStringInfo(&s, ", $%d", i);
@@ -315,20 +363,19 @@ body(const MlModel *model, const char *name, const char *kind, const char *class
 	return s.data;
 }
 
-/* ml_create_function(model, function_name, output, class) */
+/* ml_create_function(model name or value, function_name, output, class) */
 ML_FUNCTION(ml_sql_create_function)
 {
-	char	   *name = ml_keep_text(fcinfo, 0, "model");
-	char	   *given = ml_keep_text(fcinfo, 1, "function_name");
+	Given		given = given_model(fcinfo);
+	char	   *name = ml_keep_text(fcinfo, 1, "function_name");
 	char	   *class = optional_text(fcinfo, 3);
-	const MlModel *model = find_model(name);
+	const MlModel *model = given.model;
 	const char *kind = kind_of(model, optional_text(fcinfo, 2), class);
 	int			most = FUNC_MAX_ARGS - (class ? 3 : 2);
 	bool		label = strcmp(kind, "classify") == 0;
 	char	   *type = label && model->target_type ? type_name(model->target_type) : label ? "text" : "float8";
 	char	   *function;
 	char	   *names;
-	char	   *identity;
 	Oid			schema;
 	oidvector  *types;
 	StringInfoData arguments;
@@ -336,20 +383,20 @@ ML_FUNCTION(ml_sql_create_function)
 	if (model->encoder->schema->ncolumns > most)
 		ereport(ERROR,
 				(errcode(ERRCODE_TOO_MANY_ARGUMENTS),
-				 errmsg("model \"%s\" has more columns than a function can have arguments", name),
+				 errmsg("model has more columns than a function can have arguments"),
 				 errdetail("It has %d columns, and %d are possible.", model->encoder->schema->ncolumns, most),
 				 errhint("Use ml_create_view, or ml_predict with a row.")));
-	schema = QualifiedNameGetCreationNamespace(stringToQualifiedNameList(given), &given);
-	function = quote_qualified_identifier(get_namespace_name(schema), given);
+	schema = QualifiedNameGetCreationNamespace(stringToQualifiedNameList(name), &name);
+	function = quote_qualified_identifier(get_namespace_name(schema), name);
 	initStringInfo(&arguments);
 	list_columns(model->encoder->schema, &arguments, &types, &names);
-	make_way(function, schema, given, types);
-	run(psprintf("CREATE OR REPLACE FUNCTION %s(%s) RETURNS %s LANGUAGE sql STABLE PARALLEL SAFE RETURN %s%s%s%s",
-				 function, arguments.data, type, label ? "CAST(" : "", body(model, name, kind, class, names),
-				 label ? " AS " : "", label ? psprintf("%s)", type) : ""));
-	identity = psprintf("%s(%s)", function, arguments.data);
-	run(psprintf("COMMENT ON FUNCTION %s IS %s", identity,
-				 quote_literal_cstr(psprintf(FUNCTION_MARK "predictions of model \"%s\"", name))));
-	PG_RETURN_OID(GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(given), PointerGetDatum(types),
+	make_way(function, schema, name, types);
+	run(psprintf("CREATE OR REPLACE FUNCTION %s(%s) RETURNS %s LANGUAGE sql %s PARALLEL SAFE RETURN %s%s%s%s",
+				 function, arguments.data, type, volatility(&given, types), label ? "CAST(" : "",
+				 body(&given, kind, class, names), label ? " AS " : "", label ? psprintf("%s)", type) : ""));
+	run(psprintf("COMMENT ON FUNCTION %s(%s) IS %s", function, arguments.data,
+				 quote_literal_cstr(given.name ? psprintf(FUNCTION_MARK "predictions of model \"%s\"", given.name)
+									: FUNCTION_MARK "predictions of a model given as value")));
+	PG_RETURN_OID(GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name), PointerGetDatum(types),
 								  ObjectIdGetDatum(schema)));
 }
