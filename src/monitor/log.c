@@ -191,6 +191,7 @@ ML_FUNCTION(ml_sql_log_predictions)
 	Datum		values[3];
 	MlLocked	locked;
 	int64		removed;
+	char	   *detail;
 
 	for (int i = 1; i <= 2; i++)
 		if (PG_ARGISNULL(i))
@@ -208,6 +209,7 @@ ML_FUNCTION(ml_sql_log_predictions)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"%s\" must not be negative", "keep")));
+	detail = psprintf("{\"share\": %g}", share);	/* outlives the work under the lock */
 	ml_keep_lock(name, ML_MANAGE, &locked);
 	values[0] = Int64GetDatum(locked.model.model_id);
 	values[1] = Float8GetDatum(share);
@@ -219,6 +221,6 @@ ML_FUNCTION(ml_sql_log_predictions)
 	if (share > 0)
 		ml_owner_run("INSERT INTO ml.prediction_log_setting (model_id, share, keep) VALUES ($1, $2, $3)",
 					 3, types, values, NULL);
-	ml_keep_done(&locked, share > 0 ? "log_on" : "log_off", 0, psprintf("{\"share\": %g}", share));
+	ml_keep_done(&locked, share > 0 ? "log_on" : "log_off", 0, detail);
 	PG_RETURN_INT64(removed);
 }

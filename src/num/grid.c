@@ -288,22 +288,22 @@ double
 ml_grid_ks(const MlGrid *grid, const double *count, double *error)
 {
 	double		n = total(count, grid->ncuts + 1);
-	double		f = 0;
-	double		g = 0;
+	double		below0 = 0;
+	double		below = 0;
 	double		largest = 0;
 
 	*error = 0;
 	for (int b = 0; b <= grid->ncuts; b++)
 	{
-		double		p = grid->count[b] / grid->n;
-		double		q = count[b] / n;
+		double		from = fabs(below0 / grid->n - below / n);
 
+		below0 += grid->count[b];
+		below += count[b];
+		largest = fmax(largest, fabs(below0 / grid->n - below / n));
 		/* Between cuts one side can run ahead by all that it has there. */
 		if (!single_value(grid, b))
-			*error = fmax(*error, fmax(fabs(f - g), fabs(f + p - g - q)) + fmin(p, q));
-		f += p;
-		g += q;
-		largest = fmax(largest, fabs(f - g));
+			*error = fmax(*error, fmax(from, fabs(below0 / grid->n - below / n)) +
+						  fmin(grid->count[b] / grid->n, count[b] / n));
 	}
 	*error = fmax(*error - largest, 0);
 	return largest;

@@ -143,7 +143,7 @@ fails(q{SELECT ml_monitor('price', 'SELECT period FROM training')}, qr/42703/, '
 is(sql(q{SELECT verdict FROM ml_monitor('price', 'SELECT * FROM training WHERE false', record => false)}), 'alert', 'an empty batch');
 is(sql(q{SELECT measure, value FROM ml_monitor('price', 'SELECT ''NaN''::float8 AS period, ''Infinity''::float8 AS nswprice,
 	0.4::float8 AS nswdemand FROM training LIMIT 300', record => false) WHERE verdict = 'alert'
-	AND (feature = 'period' OR measure IN ('out_of_range', 'not_predicted')) ORDER BY 1 COLLATE "C"}),
+	AND (feature = 'period' OR measure IN ('out_of_range', 'not_predicted')) ORDER BY measure COLLATE "C"}),
 	"not_predicted|1\nnull_share|1\nout_of_range|1", 'NaN counts as missing, infinity as out of range, and neither is an error');
 sql(q{SELECT ml_train('flower', 'iris', 'species', algorithm => 'logistic')});
 is(sql(q{SELECT subject || coalesce(' ' || feature, ''), measure FROM ml_monitor('flower', 'iris', record => false)
