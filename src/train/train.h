@@ -13,6 +13,7 @@
 #include "core/params.h"
 #include "core/preprocess.h"
 #include "core/source.h"
+#include "train/rival.h"
 
 /* The arguments of ml_train and its kin, NULL where not given. */
 typedef struct MlRequest
@@ -45,11 +46,17 @@ typedef struct MlTraining
 	const MlAlgorithm *algorithm;
 	bool		compares;		/* without an algorithm named, several are tried; set before ml_training_open */
 	bool		algorithm_open; /* they are still to be tried */
+	bool		stores;			/* a model comes of it; otherwise it is only measured */
 	Jsonb	   *params_json;	/* all, with defaults */
 	void	   *params;
 	MlCoreParams core;
 	uint32		task;			/* 0 until the target is known */
 	MlWarnings	warnings;
+
+	/* Parameter "continue", or NULL: the model that the training goes on from, with its schema and encoder. */
+	MlModel    *start;
+	char	   *start_name;
+	int			start_version;
 
 	/* Columns read: features, then target, weight, offset, split_by, order_by, group when there. */
 	MlSchema   *schema;			/* of the features */
@@ -64,7 +71,7 @@ typedef struct MlTraining
 	bool	   *named;			/* per feature column: asked for by name, not found by "all columns" */
 	MlConverter *converters;	/* per feature column, then the target's */
 
-	/* Collected rows as stored: cells, y, u, then w, offset, order, group, key when there. */
+	/* Collected rows as stored: cells, y, u, then w, offset, order, group, key, the rival's outputs when there. */
 	MlDataset  *rows;
 	int			stored_width;
 	int		   *stored;			/* stored position of each double of a row as handed out */
@@ -100,6 +107,10 @@ typedef struct MlTraining
 	MlFingerprint fingerprint;	/* of the rows that are used */
 
 	struct MlScored *scored;	/* where ml_score_rows is to put predictions, or NULL */
+	MlRival    *rival;			/* a model to be measured on the holdout as well; NULL: none */
+	bool		duel;			/* rows scored now go to it, too */
+	int			at_rival;		/* its outputs in a row; -1: none */
+
 	bool		keep_measured;	/* what is fitted on a part of the rows is the model to be stored */
 	int			repeat;			/* reshuffles u for repeated splits; 0: as collected */
 	int64		rows_read;
@@ -108,6 +119,11 @@ typedef struct MlTraining
 	int64		rows_missing;	/* dropped by impute = drop */
 	int64		rows_nonfinite;	/* dropped by nonfinite = drop */
 } MlTraining;
+
+/* resume.c: of a training with `start`; the first one sets it, if it is asked for. */
+extern void ml_resume_open(MlTraining *t);
+extern void ml_resume_features(MlTraining *t);
+extern void ml_resume_classes(MlTraining *t);
 
 /* Shared by train.c, collect.c and settle.c. */
 #define ML_MAX_CLASSES 1000
