@@ -164,7 +164,7 @@ fails(q{SET ROLE user_only; SELECT ml_monitor('price', 'training')}, qr/42501: p
 fails(q{SET ROLE nobody; SELECT ml_monitor('price', 'training')}, qr/42704: model "price" does not exist/, 'for others there is none');
 is(sql(q{SET ROLE user_only; SELECT count(*) FROM ml.monitoring}), '0', 'nor any row');
 fails(q{SET ROLE viewer; SELECT * FROM ml.monitoring_row}, qr/42501/, 'the table is nobody\'s');
-fails(q{SET ROLE viewer; SELECT ml_monitor('price', 'adult')}, qr/42501: permission denied for table adult/, 'the source is read with the caller\'s rights');
+fails(q{SET ROLE viewer; SELECT ml_monitor('price', 'store')}, qr/42501: permission denied for table store/, 'the source is read with the caller\'s rights');
 fails(q{BEGIN READ ONLY; SELECT ml_monitor('price', 'training')}, qr/25006/, 'a read-only transaction keeps nothing');
 is(sql(q{BEGIN READ ONLY; SELECT count(*) > 10 FROM ml_monitor('price', 'training', record => false)}), 't', 'but can look');
 
