@@ -44,6 +44,17 @@ names_of(int column, MemoryContext cxt, int *n)
 	return names;
 }
 
+/* Back from the hexadecimal digits of ml_fingerprint_bytes. */
+static void
+read_fingerprint(MlRecipe *recipe, const char *hex)
+{
+	if (hex == NULL || strlen(hex) != 2 * ML_FINGERPRINT_SIZE)
+		return;
+	recipe->fingerprinted = true;
+	for (int i = 0; i < 2; i++)
+		recipe->fingerprint.sum[i] = strtou64(pnstrdup(hex + 16 * i, 16), NULL, 16);
+}
+
 #define FIELD(name) "lineage->'recipe'->>'" name "', "
 #define NAMES(name) "CASE WHEN jsonb_typeof(lineage->'recipe'->'" name "') = 'array'" \
 	" THEN ARRAY(SELECT jsonb_array_elements_text(lineage->'recipe'->'" name "')) END, "
@@ -82,6 +93,8 @@ read_row(MlRecipe *recipe, MemoryContext cxt, Oid *author)
 	for (int i = 0; i < n; i++)
 		recipe->roles = lappend(recipe->roles, roles[i]);
 	recipe->notes = text_of(18, cxt);
+	recipe->lineage = text_of(19, cxt);
+	read_fingerprint(recipe, text_of(20, cxt));
 	if (params)
 		r->params = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(params)));
 }
@@ -117,7 +130,7 @@ ml_recipe_read(const char *name, MlRecipe *recipe)
 						 NAMES("features") NAMES("exclude")
 						 "lineage->>'relation', lineage->>'search_path', "
 						 "ARRAY(SELECT DISTINCT c->>'role' FROM jsonb_array_elements(lineage->'columns') c), "
-						 "lineage->'recipe'->>'notes'"
+						 "lineage->'recipe'->>'notes', lineage::text, encode(fingerprint, 'hex')"
 						 " FROM ml.version WHERE model_id = $1 AND version = $2"
 						 " AND jsonb_typeof(lineage->'recipe') = 'object'", 2, types, values, NULL) > 0;
 	if (found)
