@@ -29,6 +29,7 @@
 #include "train/args.h"
 
 #define MAX_ROUNDING 1e-10		/* of a coefficient, by subtraction; a fresh fit agrees to 1e-9 */
+#define LASSO_SHARE 1e-3			/* l1 keeps dependent columns apart about as an l2 of this share of the rows */
 #define NOTHING 1e-9			/* a share of weight that is none */
 
 /* ---- update ---- */
@@ -155,7 +156,7 @@ encoder_depends(const MlAdditive *a)
 		if (e->code == ML_CODE_DATE && statistic)
 			return psprintf("what stands for NULL in column \"%s\" comes from all rows: train with \"impute\": \"zero\", \"error\" or \"drop\"", name);
 		for (int c = 0; e->code == ML_CODE_NUMBER && c < enc->schema->columns[i].cells; c++)
-			if (e->center[c] != 0 || e->scale[c] != 1)
+			if (e->center && (e->center[c] != 0 || e->scale[c] != 1))
 				return psprintf("column \"%s\" was rescaled by statistics of all rows", name);
 	}
 	return NULL;
@@ -199,6 +200,17 @@ category_gone(const MlAdditive *a)
 	return NULL;
 }
 
+/* What a penalty adds to the squares of a column with standard deviation 1, at least. */
+static double
+penalty(const MlAdditive *a, double weight)
+{
+	const MlParam *l2 = ml_param_find(a->model->algorithm->params, "l2");
+
+	if (!ml_params_penalized(a->model->algorithm->params, a->params))
+		return 0;
+	return l2 ? *(const double *) ((const char *) a->params + l2->offset) : LASSO_SHARE * weight;
+}
+
 /*
  * Whether subtraction has cost the sums so many digits that coefficients show it:
  * epsilon times what was there, over what is left, times the inflation of a
@@ -216,6 +228,8 @@ loses_digits(const MlAdditive *a, const double *before)
 	double		target = was.gram[(Size) was.k * was.k - 1] / Max(c->yy, DBL_MIN);
 
 	memcpy(inverse, c->a, sizeof(double) * p * p);
+	for (int j = 0; j < p; j++)
+		inverse[j + (Size) j * p] += penalty(a, c->weight);
 	if (c->cancelled || !ml_cholesky(p, inverse))
 		return true;
 	ml_cholesky_inverse(p, inverse);
