@@ -67,10 +67,16 @@ set_problem(MlAdditive *a)
 {
 	const MlEncoder *enc = a->model->encoder;
 	bool	   *scaled = palloc0(Max(enc->p, 1) * sizeof(bool));
+	MlCoreParams core;
+	void	   *given;			/* as asked for, where the model has what came of it */
 
 	a->params = palloc0(Max(a->model->algorithm->params_size, 1));
 	ml_params_parse(a->model->params, a->model->algorithm->name, ml_core_params, &a->core,
 					a->model->algorithm->params, a->params);
+	given = palloc0(Max(a->model->algorithm->params_size, 1));
+	ml_params_parse(a->recipe.request.algorithm ? a->recipe.request.params : NULL, a->model->algorithm->name,
+					ml_core_params, &core, a->model->algorithm->params, given);
+	a->cv = ml_params_wants_cv(a->model->algorithm->params, given);
 	for (int j = 0; j < enc->p; j++)
 		scaled[j] = enc->numeric[j] && (a->core.scale == ML_SCALE_AUTO || a->core.scale == ML_SCALE_STANDARDIZE);
 	a->problem.task = a->model->task;

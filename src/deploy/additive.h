@@ -19,6 +19,7 @@ typedef struct MlAdditive
 	void	   *params;
 	MlProblem	problem;
 	MlFit		fit;			/* its state: of all rows learned from */
+	bool		cv;				/* a penalty was chosen by cross-validation */
 	bool		imputed;		/* some NULL was filled with a statistic of the rows */
 
 	/* The rows of a source, encoded as the model does. */

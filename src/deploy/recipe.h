@@ -18,7 +18,6 @@ typedef struct MlRecipe
 	const char *lineage;		/* JSON */
 	bool		fingerprinted;
 	MlFingerprint fingerprint;
-	bool		cv;				/* a penalty was chosen by cross-validation */
 	List	   *roles;			/* of char *: what the columns were, one of each kind */
 } MlRecipe;
 

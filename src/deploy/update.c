@@ -294,7 +294,7 @@ subtract(MlAdditive *a, const char *source)
 		return why;
 	if (loses_digits(a, before) || !ml_additive_finish(a))
 		return "the columns are too nearly dependent, or the rows too large beside those that stay, for it to be exact";
-	if (a->recipe.cv)
+	if (a->cv)
 		ml_warn("the penalty was chosen with the rows that are forgotten; ml_retrain chooses it anew");
 	fill_anew(a);
 	a->model->summaries = NULL;
