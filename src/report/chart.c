@@ -19,6 +19,7 @@
 #include "ml.h"
 
 #define MOST_FEATURES 20
+#define BAR_HEIGHT 22
 
 /* ---- writing ---- */
 
@@ -273,7 +274,10 @@ draw_calibration(const MlChart *chart, StringInfo out)
 				  ", 'y': " SHARE("y", "observed share") "}}, "
 				  "{'mark': {'type': 'point', 'filled': true, 'opacity': 1, 'tooltip': true}, 'encoding': {"
 				  "'x': {'field': 'x', 'type': 'quantitative'}, 'y': {'field': 'y', 'type': 'quantitative'}, "
-				  "'size': {'field': 'n', 'type': 'quantitative', 'title': 'rows', 'scale': {'range': [20, 200]}}}}]");
+				  "'size': {'field': 'n', 'type': 'quantitative', 'title': 'rows', 'legend': null, 'scale': {'range': [30, 200]}}, "
+				  "'tooltip': [{'field': 'n', 'type': 'quantitative', 'title': 'rows', 'format': ',.0f'}, "
+				  "{'field': 'x', 'type': 'quantitative', 'title': 'predicted', 'format': '.4f'}, "
+				  "{'field': 'y', 'type': 'quantitative', 'title': 'observed', 'format': '.4f'}]}}]");
 }
 
 /* ---- matrix ---- */
@@ -303,7 +307,10 @@ draw_confusion(const MlChart *chart, StringInfo out)
 		}
 	}
 	ml_chart_text(out, ROWS_END ", 'encoding': {"
-				  "'x': {'field': 'predicted', 'type': 'nominal', 'sort': null, 'title': 'predicted'}, "
+				  "'x': {'field': 'predicted', 'type': 'nominal', 'sort': null, 'title': 'predicted'");
+	if (n <= 4)
+		ml_chart_text(out, ", 'axis': {'labelAngle': 0}");
+	ml_chart_text(out, "}, "
 				  "'y': {'field': 'actual', 'type': 'nominal', 'sort': null, 'title': 'actual'}}, 'layer': ["
 				  "{'mark': {'type': 'rect', 'tooltip': true}, 'encoding': {'opacity': {'field': 'share', "
 				  "'type': 'quantitative', 'title': 'share of actual', 'legend': null, 'scale': {'domain': [0, 1], 'range': [0.04, 0.7]}}}}");
@@ -416,6 +423,7 @@ draw_distribution(const MlChart *chart, StringInfo out)
 	JsonbContainer *histogram = ml_json_member(chart->curves, "histogram");
 	bool		known = ml_json_number(chart->curves, "rows") > 0;
 	int			classes = chart->model->classes;
+	const char *color;
 
 	if (classes > 2)
 	{
@@ -435,16 +443,22 @@ draw_distribution(const MlChart *chart, StringInfo out)
 		appendStringInfoChar(out, '}');
 		return;
 	}
+	/* Both layers have one scale. */
+	color = known ? ", 'color': {'field': 'of', 'type': 'nominal', 'title': null, 'scale': {'domain': ['predicted', 'actual']}}" : "";
 	histogram_rows(histogram, "predicted", "predicted", out);
 	histogram_rows(histogram, "actual", "actual", out);
 	ml_chart_text(out, ROWS_END ", 'layer': [{'transform': [{'filter': {'field': 'of', 'equal': 'predicted'}}], "
-				  "'mark': {'type': 'bar', 'tooltip': true, 'opacity': 0.7}, 'encoding': {" BINNED("value") ", " COUNTED
-				  ", 'color': {'field': 'of', 'type': 'nominal', 'title': null}}}");
+				  "'mark': {'type': 'bar', 'tooltip': true, 'opacity': 0.7}, 'encoding': {" BINNED("value") ", " COUNTED);
+	ml_chart_text(out, color);
+	ml_chart_text(out, "}}");
 	if (known)
+	{
 		ml_chart_text(out, ", {'transform': [{'filter': {'field': 'of', 'equal': 'actual'}}], "
 					  "'mark': {'type': 'line', 'interpolate': 'step-after'}, 'encoding': {"
-					  "'x': {'field': 'low', 'type': 'quantitative'}, " COUNTED
-					  ", 'color': {'field': 'of', 'type': 'nominal', 'title': null}}}");
+					  "'x': {'field': 'low', 'type': 'quantitative'}, " COUNTED);
+		ml_chart_text(out, color);
+		ml_chart_text(out, "}}");
+	}
 	appendStringInfoChar(out, ']');
 }
 
@@ -478,7 +492,9 @@ draw_importance(const MlChart *chart, StringInfo out)
 		field_number(out, "importance", rest);
 		appendStringInfoChar(out, '}');
 	}
-	ml_chart_text(out, ROWS_END ", 'mark': {'type': 'bar', 'tooltip': true}, 'encoding': {"
+	ml_chart_text(out, ROWS_END);
+	appendStringInfo(out, ", \"height\": %d", BAR_HEIGHT * Max(1, Min(answer->rows, MOST_FEATURES + 1)));
+	ml_chart_text(out, ", 'mark': {'type': 'bar', 'tooltip': true}, 'encoding': {"
 				  "'y': {'field': 'feature', 'type': 'nominal', 'sort': null, 'title': null}, "
 				  "'x': {'field': 'importance', 'type': 'quantitative', 'title': ");
 	ml_chart_text(out, chart->source ? "'loss of the main metric'}}" : "'share', 'axis': {'format': '%'}}}");
@@ -648,11 +664,8 @@ ml_chart_write(const MlChart *chart, const MlChartKind *kind, StringInfo out)
 	}
 	else
 		ml_chart_text(out, ", 'width': 'container', 'autosize': {'type': 'fit-x', 'contains': 'padding'}");
-	/* Bars are as high as they need to be. */
 	if (kind->height > 0)
 		appendStringInfo(out, ", \"height\": %d", kind->height);
-	else
-		ml_chart_text(out, ", 'height': {'step': 22}");
 	kind->draw(chart, out);
 	appendStringInfoChar(out, '}');
 }

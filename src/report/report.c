@@ -189,9 +189,9 @@ qualities(const Report *r, Quality **result)
 {
 	JsonbContainer *metrics = ml_json_member(info_of(r), "metrics");
 	JsonbContainer *intervals = ml_json_member(ml_json_member(info_of(r), "holdout"), "intervals");
-	JsonbIterator *it;
-	JsonbIteratorToken token;
-	JsonbValue	key;
+	MlMetricValue *names;
+	MlMetrics  *none;
+	int			all;
 	int			n = 0;
 
 	if (r->metrics)
@@ -204,17 +204,20 @@ qualities(const Report *r, Quality **result)
 	}
 	if (metrics == NULL || !JsonContainerIsObject(metrics))
 		return 0;
-	*result = palloc(sizeof(Quality) * Max(JsonContainerSize(metrics), 1));
-	it = JsonbIteratorInit(metrics);
-	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
-		if (token == WJB_KEY)
-		{
-			char	   *name = pnstrdup(key.val.string.val, key.val.string.len);
-			JsonbContainer *interval = ml_json_member(intervals, name);
+	/* in the order of the metrics, which JSON does not keep */
+	none = ml_metrics_create(r->chart.model->task, r->chart.model->classes);
+	all = ml_metrics_values(none, &names);
+	*result = palloc(sizeof(Quality) * Max(all, 1));
+	for (int i = 0; i < all; i++)
+	{
+		const char *name = names[i].name;
+		JsonbContainer *interval = ml_json_member(intervals, name);
 
+		if (isfinite(ml_json_number(metrics, name)) || isfinite(ml_json_number(ml_json_member(info_of(r), "baseline"), name)))
 			(*result)[n++] = (Quality) {name, ml_json_number(metrics, name), ml_json_at(interval, 0), ml_json_at(interval, 1),
 				ml_json_number(ml_json_member(info_of(r), "baseline"), name)};
-		}
+	}
+	ml_metrics_free(none);
 	return n;
 }
 
@@ -694,7 +697,7 @@ training(Report *r)
 	if (model->params)
 		fact_code(r, "Parameters", JsonbToCString(NULL, &model->params->root, VARSIZE(model->params)));
 	fact(r, "Seed", ml_json_string(r->version, "seed"));
-	fact(r, "Seconds", ml_json_string(r->version, "elapsed"));
+	fact(r, "Duration", ml_json_string(r->version, "elapsed"));
 	fact(r, "Trained", psprintf("%s by %s (logged in as %s)", when_text(ml_json_string(r->version, "trained_at")),
 								ml_json_string(r->version, "trained_by"), ml_json_string(r->version, "session_role")));
 	fact(r, "Version of ml_ext", ml_json_string(r->version, "extension_version"));
@@ -725,7 +728,6 @@ history(Report *r)
 	table_end(r);
 	answer = ml_report_ask("SELECT pg_catalog.to_char(at, 'YYYY-MM-DD HH24:MI:SS'), role, action, version, detail FROM ml.audit "
 						   "WHERE model_id = $1 ORDER BY audit_id DESC LIMIT 20", 1, id_type, id);
-	ml_html(&r->out, "<p></p>\n");
 	table_begin(r, "What was done to the model last", audit, lengthof(audit));
 	answer_rows(r, answer, audit);
 	table_end(r);
