@@ -253,6 +253,8 @@ audit_version(const char *name, const MlSlot *slot, bool promoted, const MlModel
 		appendStringInfoString(&s, ", \"source\": ");
 		escape_json(&s, row->source);
 	}
+	if (row->detail)
+		appendStringInfoString(&s, row->detail);
 	appendStringInfoChar(&s, '}');
 	ml_audit(row->action ? row->action : "train", slot->model_id, name, slot->version, s.data);
 }

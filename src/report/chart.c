@@ -309,7 +309,7 @@ draw_confusion(const MlChart *chart, StringInfo out)
 	ml_chart_text(out, ROWS_END ", 'encoding': {"
 				  "'x': {'field': 'predicted', 'type': 'nominal', 'sort': null, 'title': 'predicted'");
 	if (n <= 4)
-		ml_chart_text(out, ", 'axis': {'labelAngle': 0}");
+		ml_chart_text(out, ", 'axis': {'labelAngle': 0, 'labelLimit': 100}");
 	ml_chart_text(out, "}, "
 				  "'y': {'field': 'actual', 'type': 'nominal', 'sort': null, 'title': 'actual'}}, 'layer': ["
 				  "{'mark': {'type': 'rect', 'tooltip': true}, 'encoding': {'opacity': {'field': 'share', "

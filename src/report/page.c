@@ -73,7 +73,7 @@ static const char script[] =
 "for(var i=1;i<=10;i++)category.push('var(--c'+i+')');"
 "var config={background:null,font:'system-ui, sans-serif',view:{stroke:null},"
 "axis:{labelColor:muted,titleColor:muted,titleFontWeight:'normal',domainColor:line,tickColor:line,gridColor:line,gridOpacity:.7,labelLimit:160},"
-"legend:{labelColor:ink,titleColor:muted,titleFontWeight:'normal',orient:'top',labelLimit:200,symbolFillColor:muted,symbolStrokeColor:'transparent',columns:4},"
+"legend:{labelColor:ink,titleColor:muted,titleFontWeight:'normal',orient:'top',labelLimit:200,columns:4},"
 "range:{category:category},mark:{color:first},line:{strokeWidth:2},rule:{color:muted},text:{color:ink}};"
 "var options={renderer:'svg',actions:false,ast:true,defaultStyle:false,config:config,tooltip:{disableDefaultStyle:true}};"
 "document.querySelectorAll('script[data-chart]').forEach(function(s){"

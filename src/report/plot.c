@@ -143,7 +143,7 @@ ml_chart_score(MlChart *chart, MlMetrics *model, MlMetrics *baseline)
 	{
 		JsonbContainer *info = chart->model->info ? &chart->model->info->root : NULL;
 
-		chart->curves = ml_json_member(ml_json_member(info, "holdout"), "curves");
+		chart->curves = ml_json_member(info, "curves");
 		return chart->curves != NULL;
 	}
 	s.curves = ml_curves_create(chart->model->task, chart->model->classes);

@@ -25,6 +25,7 @@
 typedef struct Report
 {
 	MlChart		chart;
+	const MlModel *whole;		/* with its summaries and profile */
 	JsonbContainer *version;	/* a row of ml.versions */
 	JsonbContainer *model;		/* and of ml.models */
 	MlMetricValue *metrics;		/* on the source; NULL: the holdout's are in info */
@@ -183,12 +184,23 @@ info_of(const Report *r)
 	return r->chart.model->info ? &r->chart.model->info->root : NULL;
 }
 
+/* What the model remembers of a metric on the holdout, or NULL. */
+static const MlProfileMetric *
+kept_metric(const Report *r, const char *name)
+{
+	const MlProfile *profile = r->whole->profile;
+
+	for (int i = 0; profile && i < profile->nmetrics; i++)
+		if (strcmp(profile->metrics[i].name, name) == 0)
+			return &profile->metrics[i];
+	return NULL;
+}
+
 /* Lines of the quality table, from the source or from what the training kept. */
 static int
 qualities(const Report *r, Quality **result)
 {
 	JsonbContainer *metrics = ml_json_member(info_of(r), "metrics");
-	JsonbContainer *intervals = ml_json_member(ml_json_member(info_of(r), "holdout"), "intervals");
 	MlMetricValue *names;
 	MlMetrics  *none;
 	int			all;
@@ -211,10 +223,10 @@ qualities(const Report *r, Quality **result)
 	for (int i = 0; i < all; i++)
 	{
 		const char *name = names[i].name;
-		JsonbContainer *interval = ml_json_member(intervals, name);
+		const MlProfileMetric *kept = kept_metric(r, name);
 
 		if (isfinite(ml_json_number(metrics, name)) || isfinite(ml_json_number(ml_json_member(info_of(r), "baseline"), name)))
-			(*result)[n++] = (Quality) {name, ml_json_number(metrics, name), ml_json_at(interval, 0), ml_json_at(interval, 1),
+			(*result)[n++] = (Quality) {name, ml_json_number(metrics, name), kept ? kept->low : NAN, kept ? kept->high : NAN,
 				ml_json_number(ml_json_member(info_of(r), "baseline"), name)};
 	}
 	ml_metrics_free(none);
@@ -621,8 +633,9 @@ purpose(Report *r)
 /* ---- data ---- */
 
 static void
-column_line(Report *r, const MlModel *whole, JsonbContainer *column)
+column_line(Report *r, JsonbContainer *column)
 {
+	const MlModel *whole = r->whole;
 	const char *name = ml_json_string(column, "name");
 	const MlSchema *schema = whole->encoder->schema;
 	const MlSummary *s = NULL;
@@ -652,7 +665,7 @@ column_line(Report *r, const MlModel *whole, JsonbContainer *column)
 }
 
 static void
-data(Report *r, const MlModel *whole)
+data(Report *r)
 {
 	JsonbContainer *lineage = ml_json_member(r->version, "lineage");
 	JsonbContainer *split = ml_json_member(lineage, "split");
@@ -677,7 +690,7 @@ data(Report *r, const MlModel *whole)
 	{
 		TABLE(r, NULL, "column", "type", "role", "#missing", "#least", "#mean", "#largest");
 		for (int i = 0; i < ml_json_size(columns); i++)
-			column_line(r, whole, ml_json_item(columns, i));
+			column_line(r, ml_json_item(columns, i));
 		table_end(r);
 	}
 	section_end(r);
@@ -841,6 +854,7 @@ ML_FUNCTION(ml_sql_report)
 	ml_chart_open(&r.chart, fcinfo, ML_VIEW);
 	ml_catalog_resolve(r.chart.name, ML_VIEW, false, &ref);
 	ml_progress_start("evaluate", InvalidOid);
+	r.whole = ml_model_unpack_whole(ml_catalog_payload(ref.version_id));
 	read_catalog(&r);
 	measure(&r);
 	initStringInfo(&r.out);
@@ -850,7 +864,7 @@ ML_FUNCTION(ml_sql_report)
 	quality(&r);
 	charts(&r);
 	monitoring(&r);
-	data(&r, ml_model_unpack_whole(ml_catalog_payload(ref.version_id)));
+	data(&r);
 	training(&r);
 	history(&r);
 	ml_html(&r.out, "</main>\n<footer><p>Made by ml_report ");

@@ -34,7 +34,7 @@ ml_training_streams(const MlTraining *t)
 	if (t->algorithm_open || !(t->algorithm && (t->algorithm->flags & ML_SINGLE_PASS) && (t->algorithm->flags & ML_SUBTRACTS)) ||
 		t->task != ML_REGRESSION || t->algorithm->squared_error == NULL)
 		return false;
-	if (t->source->rows_estimate < STREAM_ROWS || t->split_column >= 0 || t->order_column >= 0 ||
+	if (t->rival || t->source->rows_estimate < STREAM_ROWS || t->split_column >= 0 || t->order_column >= 0 ||
 		t->offset_column >= 0)
 		return false;
 	if (t->core.nonfinite != ML_NONFINITE_ERROR || t->core.impute == ML_IMPUTE_DROP ||
