@@ -33,7 +33,7 @@ typedef struct Scorer
 	double	   *cells;
 	double	   *x;
 	double	   *out;
-	MlScored	scored;
+	MlScoredRow	scored;
 	void	   *arg;
 	bool		with_target;
 	int64		rows;
@@ -144,7 +144,7 @@ open_scorer(Scorer *s, const MlSource *source, const int *columns)
 }
 
 int64
-ml_score_source(const MlModel *model, const char *text, bool target, MlScored scored, void *arg)
+ml_score_source(const MlModel *model, const char *text, bool target, MlScoredRow scored, void *arg)
 {
 	const MlSchema *schema = model->encoder->schema;
 	int		   *columns = palloc((schema->ncolumns + 1) * sizeof(int));
