@@ -255,6 +255,9 @@ train_collected(MlTraining *t, Outcome *o)
 				(long long) t->rows_used);
 	else if (shares[0] > 0)
 	{
+		MlMetrics  *model = ml_metrics_create(t->task, t->classes);
+		MlMetrics  *baseline = ml_metrics_create(t->task, t->classes);
+
 		holdout.split = train.split = ml_training_split(t, 2, shares);
 		holdout.inside = true;
 		ml_choose_algorithm(t, &train);
