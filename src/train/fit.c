@@ -975,11 +975,11 @@ ml_score_rows(MlTraining *t, const MlMask *mask, const MlFit *fit, const double 
 			t->algorithm->predict(fit->model, tile.x + (Size) i * fit->encoder->p, out);
 			ml_metrics_add(model, tile.y[i], out, w);
 			ml_metrics_add(baseline, tile.y[i], dummy, w);
-			if (t->curves)
-				ml_curves_add(t->curves, tile.y[i], out, w, row[t->at_key >= 0 ? t->at_key : t->at_u]);
 			if (t->scored)
 				ml_scored_add(t->scored, tile.y[i], out);
 			if (t->duel)
 				ml_rival_add(t->rival, t, tile.y[i], out, row + t->at_rival, w, row[t->at_u]);
+			if (t->curves)
+				ml_curves_add(t->curves, tile.y[i], out, w, row[t->at_key >= 0 ? t->at_key : t->at_u]);
 		}
 }

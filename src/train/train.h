@@ -106,11 +106,11 @@ typedef struct MlTraining
 	bool		fingerprinted;	/* wanted: `fingerprint` */
 	MlFingerprint fingerprint;	/* of the rows that are used */
 
-	struct MlCurves *curves;	/* of the rows that ml_score_rows sees, too; or NULL */
 	struct MlScored *scored;	/* where ml_score_rows is to put predictions, or NULL */
 	MlRival    *rival;			/* a model to be measured on the holdout as well; NULL: none */
 	bool		duel;			/* rows scored now go to it, too */
 	int			at_rival;		/* its outputs in a row; -1: none */
+	struct MlCurves *curves;	/* of the rows that ml_score_rows sees, too; or NULL */
 
 	bool		keep_measured;	/* what is fitted on a part of the rows is the model to be stored */
 	int			repeat;			/* reshuffles u for repeated splits; 0: as collected */

@@ -193,17 +193,34 @@ warn_perfect(const MlTraining *t, const Outcome *o)
 		ml_warn("the model makes no error on the holdout: a feature may give the target away");
 }
 
-/* What ml_plot and ml_report show of the holdout. */
+/* Measures the rows of the mask, and keeps what charts of them need. */
 static void
-keep_curves(MlTraining *t, Outcome *o)
+measure(MlTraining *t, Outcome *o, const MlMask *mask, const MlFit *fit)
 {
+	MlMetrics  *model = ml_metrics_create(t->task, t->classes);
+	MlMetrics  *baseline = ml_metrics_create(t->task, t->classes);
 	StringInfoData curves;
 
+	t->curves = ml_curves_create(t->task, t->classes);
+	t->scored = ml_scored_create(t->classes);
+	if (t->rival)
+	{
+		ml_rival_begin(t->rival, t);
+		t->duel = t->rival->measured;
+	}
+	ml_score_rows(t, mask, fit, fit->prior, model, baseline);
+	if (t->duel)
+		ml_rival_end(t->rival);
+	t->duel = false;
+	keep_metrics(o, model, baseline);
+	o->holdout_rows = ml_metrics_rows(model);
 	initStringInfo(&curves);
 	ml_curves_json(t->curves, false, &curves);
 	o->curves = curves.data;
 	ml_curves_free(t->curves);
 	t->curves = NULL;
+	ml_metrics_free(model);
+	ml_metrics_free(baseline);
 }
 
 /* ---- the two ways ---- */
@@ -255,9 +272,6 @@ train_collected(MlTraining *t, Outcome *o)
 				(long long) t->rows_used);
 	else if (shares[0] > 0)
 	{
-		MlMetrics  *model = ml_metrics_create(t->task, t->classes);
-		MlMetrics  *baseline = ml_metrics_create(t->task, t->classes);
-
 		holdout.split = train.split = ml_training_split(t, 2, shares);
 		holdout.inside = true;
 		ml_choose_algorithm(t, &train);
@@ -266,22 +280,7 @@ train_collected(MlTraining *t, Outcome *o)
 		t->keep_measured = keeps_measured(t, shares[1]);
 		measured = t->keep_measured ? ml_fit_rows(t, &train, o->params, NULL) : quiet_fit(t, &train, o->params);
 		ml_progress_phase(ML_PHASE_SCORE);
-		t->scored = ml_scored_create(t->classes);
-		if (t->rival)
-		{
-			ml_rival_begin(t->rival, t);
-			t->duel = t->rival->measured;
-		}
-		t->curves = ml_curves_create(t->task, t->classes);
-		ml_score_rows(t, &holdout, measured, measured->prior, model, baseline);
-		if (t->duel)
-			ml_rival_end(t->rival);
-		t->duel = false;
-		keep_metrics(o, model, baseline);
-		o->holdout_rows = ml_metrics_rows(model);
-		keep_curves(t, o);
-		ml_metrics_free(model);
-		ml_metrics_free(baseline);
+		measure(t, o, &holdout, measured);
 	}
 	ml_choose_algorithm(t, NULL);
 	if (t->keep_measured)
@@ -373,7 +372,7 @@ model_info(const MlTraining *t, const Outcome *o)
 	appendStringInfo(&s, "}, \"refit\": %s, \"converged\": %s", o->refitted ? "true" : "false",
 					 o->fit->converged ? "true" : "false");
 	if (o->curves && o->holdout_rows > 0)
-		appendStringInfo(&s, ", \"curves\": %s", o->curves);
+		appendStringInfo(&s, ", \"curves\": %s", o->curves);	/* for ml_plot and ml_report */
 	if (o->fit->stop)
 	{
 		appendStringInfoString(&s, ", \"stop\": ");
