@@ -74,7 +74,8 @@ typedef struct MlProblem
 	int			nsets;			/* from a parameter of type ML_PARAM_SETS, or 0 */
 	const bool *sets;			/* nsets x p: columns that may appear together */
 	uint64_t	seed;
-	const void *start;			/* with fit: a loaded model of the same algorithm and columns to go on from, or NULL */
+	const void *start;			/* with fit: a loaded model of the same algorithm, columns and classes to go on from, by a
+								 * parameter of type ML_PARAM_MODEL; or NULL */
 	const void *params;			/* the algorithm's parameter struct */
 	int			pass;			/* 0, 1, ... */
 	const double *carry;		/* what finish handed over, or NULL in pass 0 */
@@ -94,7 +95,8 @@ typedef enum MlParamType
 	ML_PARAM_ENUM,				/* int: index into choices */
 	ML_PARAM_COLUMN,			/* char *: name of a column of the source that plays a role; NULL: none */
 	ML_PARAM_SIGNS,				/* char *: {"column": -1 | 0 | 1, ...}; MlProblem.monotone; NULL: none */
-	ML_PARAM_SETS				/* char *: [["column", ...], ...]; MlProblem.sets; NULL: none */
+	ML_PARAM_SETS,				/* char *: [["column", ...], ...]; MlProblem.sets; NULL: none */
+	ML_PARAM_MODEL				/* char *: name of a model of the same algorithm; MlProblem.start; NULL: none */
 } MlParamType;
 
 typedef struct MlParam

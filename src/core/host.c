@@ -360,7 +360,7 @@ ml_malformed(const char *format,...)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 			 errmsg("the model to be imported cannot be read"),
-			 errdetail_internal("%s", message)));
+			 errdetail_internal("%c%s.", pg_toupper((unsigned char) message[0]), message + 1)));
 }
 
 void

@@ -316,6 +316,16 @@ ML_FUNCTION(ml_sql_rename)
 
 /* ---- promote and roll back ---- */
 
+void
+ml_keep_make_current(const MlLocked *locked, int version)
+{
+	ml_keep_run_version(locked, "UPDATE ml.model SET current_version = $2, history ="
+						" array_append(array_remove(array_remove(history, current_version), $2), current_version)"
+						" WHERE model_id = $1", version);
+	ml_keep_run_version(locked, "DELETE FROM ml.alias WHERE model_id = $1 AND version = $2 AND alias = 'challenger'",
+						version);
+}
+
 ML_FUNCTION(ml_sql_promote)
 {
 	MlKeepVersion wanted;
@@ -332,11 +342,7 @@ ML_FUNCTION(ml_sql_promote)
 	}
 	ml_keep_require_other_author(&locked, version);
 	ml_keep_not_archived(&locked, version);
-	ml_keep_run_version(&locked, "UPDATE ml.model SET current_version = $2, history ="
-						" array_append(array_remove(array_remove(history, current_version), $2), current_version)"
-						" WHERE model_id = $1", version);
-	ml_keep_run_version(&locked, "DELETE FROM ml.alias WHERE model_id = $1 AND version = $2 AND alias = 'challenger'",
-						version);
+	ml_keep_make_current(&locked, version);
 	ml_keep_done(&locked, "promote", version, psprintf("{\"from\": %d}", locked.model.current));
 	PG_RETURN_INT32(version);
 }

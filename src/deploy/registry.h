@@ -47,6 +47,9 @@ extern void ml_keep_require_other_author(const MlLocked *locked, int version);
 extern int	ml_keep_number(const MlLocked *locked, const MlKeepVersion *wanted);
 extern void ml_keep_not_archived(const MlLocked *locked, int version);
 
+/* Makes another version the current one, whose right to it was checked. */
+extern void ml_keep_make_current(const MlLocked *locked, int version);
+
 /* Statements with the model as $1 and a version as $2. */
 extern uint64 ml_keep_run(const MlLocked *locked, const char *sql);
 extern uint64 ml_keep_run_version(const MlLocked *locked, const char *sql, int version);

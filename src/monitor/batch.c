@@ -218,6 +218,8 @@ flush(Scan *s, MlBatch *batch)
 	int			ncells = s->schema->ncells;
 	bool		encoded;
 
+	if (batch->n == 0)
+		return;
 	CHECK_FOR_INTERRUPTS();
 	for (int c = 0; c < ncells; c++)
 	{

@@ -25,6 +25,16 @@ ml_training_params(MlTraining *t, Jsonb *given)
 					t->algorithm->params, t->params);
 	ml_core_params_settle(&t->core, t->algorithm);
 	t->params_json = ml_params_to_jsonb(ml_core_params, &t->core, t->algorithm->params, t->params);
+	if (t->core.keep_state && !ml_algorithm_additive(t->algorithm))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("algorithm \"%s\" has no state that could be kept", t->algorithm->name),
+				 errhint("Leave \"keep_state\" out, or use linear, ridge, lasso or elastic_net.")));
+	if (t->core.keep_state && t->core.refit == ML_REFIT_NEVER)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("parameters \"keep_state\" and \"refit\": \"never\" do not go together"),
+				 errdetail("A state is that of all rows, the holdout's included.")));
 	if (t->task != 0 && t->algorithm->check)
 		t->algorithm->check(t->params, t->task);
 }
@@ -188,6 +198,11 @@ resolve_features(MlTraining *t)
 		(void) ml_source_column(source, t->request.exclude[i]);
 	if (t->algorithm && (t->algorithm->flags & ML_NO_FEATURES))
 		return;
+	if (t->start)
+	{
+		ml_resume_features(t);
+		return;
+	}
 	if (t->request.nfeatures >= 0)
 	{
 		for (int i = 0; i < t->request.nfeatures; i++)
@@ -296,12 +311,13 @@ ml_training_open(MlTraining *t, const MlRequest *request)
 	{
 		t->algorithm = ml_registry_find(request->algorithm, false);
 		ml_training_params(t, request->params);
+		ml_resume_open(t);
 		if (t->task == 0 && (t->algorithm->tasks & (t->algorithm->tasks - 1)) == 0)
 			t->task = t->algorithm->tasks;
 	}
 	t->source = ml_source_open(request->source);
 	ml_progress_relation(t->source->relid);
-	if (request->target == NULL)
+	if (t->request.target == NULL)
 		open_without_target(t);
 	else
 		open_target(t);

@@ -13,6 +13,8 @@
 #include "core/params.h"
 #include "core/preprocess.h"
 #include "core/source.h"
+#include "num/moments.h"
+#include "train/rival.h"
 
 /* The arguments of ml_train and its kin, NULL where not given. */
 typedef struct MlRequest
@@ -45,11 +47,17 @@ typedef struct MlTraining
 	const MlAlgorithm *algorithm;
 	bool		compares;		/* without an algorithm named, several are tried; set before ml_training_open */
 	bool		algorithm_open; /* they are still to be tried */
+	bool		stores;			/* a model comes of it; otherwise it is only measured */
 	Jsonb	   *params_json;	/* all, with defaults */
 	void	   *params;
 	MlCoreParams core;
 	uint32		task;			/* 0 until the target is known */
 	MlWarnings	warnings;
+
+	/* Parameter "continue", or NULL: the model that the training goes on from, with its schema and encoder. */
+	MlModel    *start;
+	char	   *start_name;
+	int			start_version;
 
 	/* Columns read: features, then target, weight, offset, split_by, order_by, group when there. */
 	MlSchema   *schema;			/* of the features */
@@ -64,7 +72,7 @@ typedef struct MlTraining
 	bool	   *named;			/* per feature column: asked for by name, not found by "all columns" */
 	MlConverter *converters;	/* per feature column, then the target's */
 
-	/* Collected rows as stored: cells, y, u, then w, offset, order, group, key when there. */
+	/* Collected rows as stored: cells, y, u, then w, offset, order, group, key, the rival's outputs when there. */
 	MlDataset  *rows;
 	int			stored_width;
 	int		   *stored;			/* stored position of each double of a row as handed out */
@@ -100,6 +108,11 @@ typedef struct MlTraining
 	MlFingerprint fingerprint;	/* of the rows that are used */
 
 	struct MlScored *scored;	/* where ml_score_rows is to put predictions, or NULL */
+	MlRival    *rival;			/* a model to be measured on the holdout as well; NULL: none */
+	bool		duel;			/* rows scored now go to it, too */
+	int			at_rival;		/* its outputs in a row; -1: none */
+	struct MlCurves *curves;	/* of the rows that ml_score_rows sees, too; or NULL */
+
 	bool		keep_measured;	/* what is fitted on a part of the rows is the model to be stored */
 	int			repeat;			/* reshuffles u for repeated splits; 0: as collected */
 	int64		rows_read;
@@ -108,6 +121,11 @@ typedef struct MlTraining
 	int64		rows_missing;	/* dropped by impute = drop */
 	int64		rows_nonfinite;	/* dropped by nonfinite = drop */
 } MlTraining;
+
+/* resume.c: of a training with `start`; the first one sets it, if it is asked for. */
+extern void ml_resume_open(MlTraining *t);
+extern void ml_resume_features(MlTraining *t);
+extern void ml_resume_classes(MlTraining *t);
 
 /* Shared by train.c, collect.c and settle.c. */
 #define ML_MAX_CLASSES 1000
@@ -138,6 +156,10 @@ typedef struct MlMask
 	int			fold;
 	bool		fold_inside;
 } MlMask;
+
+/* One whose states of pass 0 are moments: rows can be added and taken away. */
+#define ml_algorithm_additive(a) \
+	(((a)->flags & (ML_SUBTRACTS | ML_NO_FEATURES)) == ML_SUBTRACTS && (a)->squared_error == ml_moments_model_error)
 
 extern void ml_balance_classes(MlTraining *t, const MlMask *mask);
 
@@ -196,6 +218,8 @@ typedef struct MlFit
 	int			passes;
 	const char *stop;
 	bool		converged;
+	double	   *state;			/* with keep_state: of pass 0 over all rows */
+	size_t		nstate;
 	MemoryContext cxt;			/* with algorithm->fit: where the model lives; NULL: where the rest does */
 } MlFit;
 extern MlFit *ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *start);

@@ -173,17 +173,17 @@ static double
 base_margin(double base, MlTreeLink link)
 {
 	if (!isfinite(base))
-		ml_malformed("base_score is %g", base);
+		ml_malformed("the base_score is %g", base);
 	if (link == ML_LINK_LOGISTIC)
 	{
 		if (!(base > 0 && base < 1))
-			ml_malformed("base_score %g is not a probability", base);
+			ml_malformed("the base_score %g is not a probability", base);
 		return log(base / (1 - base));
 	}
 	if (link == ML_LINK_LOG)
 	{
 		if (!(base > 0))
-			ml_malformed("base_score %g is not positive", base);
+			ml_malformed("the base_score %g is not positive", base);
 		return log(base);
 	}
 	return base;
@@ -205,13 +205,13 @@ read_base(const MlValue *model, const Objective *objective, double *base, int n)
 		double		number = strtod(at, &end);
 
 		if (end == at || given == n)
-			ml_malformed("base_score \"%.60s\" is not a number for each class", text);
+			ml_malformed("the base_score \"%.60s\" is not a number for each class", text);
 		base[given++] = base_margin(number, objective->link);
 		if (!list || *end != ',')
 			break;
 	}
 	if (strcmp(end, list ? "]" : "") != 0 || (given != 1 && given != n))
-		ml_malformed("base_score \"%.60s\" is not a number for each class", text);
+		ml_malformed("the base_score \"%.60s\" is not a number for each class", text);
 	for (int k = given; k < n; k++)
 		base[k] = base[0];
 }
