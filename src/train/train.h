@@ -13,6 +13,7 @@
 #include "core/params.h"
 #include "core/preprocess.h"
 #include "core/source.h"
+#include "num/moments.h"
 #include "train/rival.h"
 
 /* The arguments of ml_train and its kin, NULL where not given. */
@@ -110,6 +111,7 @@ typedef struct MlTraining
 	MlRival    *rival;			/* a model to be measured on the holdout as well; NULL: none */
 	bool		duel;			/* rows scored now go to it, too */
 	int			at_rival;		/* its outputs in a row; -1: none */
+	struct MlCurves *curves;	/* of the rows that ml_score_rows sees, too; or NULL */
 
 	bool		keep_measured;	/* what is fitted on a part of the rows is the model to be stored */
 	int			repeat;			/* reshuffles u for repeated splits; 0: as collected */
@@ -154,6 +156,10 @@ typedef struct MlMask
 	int			fold;
 	bool		fold_inside;
 } MlMask;
+
+/* One whose states of pass 0 are moments: rows can be added and taken away. */
+#define ml_algorithm_additive(a) \
+	(((a)->flags & (ML_SUBTRACTS | ML_NO_FEATURES)) == ML_SUBTRACTS && (a)->squared_error == ml_moments_model_error)
 
 extern void ml_balance_classes(MlTraining *t, const MlMask *mask);
 
@@ -212,6 +218,8 @@ typedef struct MlFit
 	int			passes;
 	const char *stop;
 	bool		converged;
+	double	   *state;			/* with keep_state: of pass 0 over all rows */
+	size_t		nstate;
 	MemoryContext cxt;			/* with algorithm->fit: where the model lives; NULL: where the rest does */
 } MlFit;
 extern MlFit *ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *start);

@@ -23,6 +23,7 @@
 #include "core/catalog.h"
 #include "core/progress.h"
 #include "core/registry.h"
+#include "eval/curves.h"
 #include "eval/metrics.h"
 #include "train/args.h"
 #include "train/streamed.h"
@@ -50,6 +51,7 @@ typedef struct Outcome
 	Metric	   *metrics;
 	int			nmetrics;
 	int64		holdout_rows;
+	const char *curves;			/* of the holdout, as JSON; or NULL */
 	bool		refitted;		/* the stored model has learned from the holdout, too */
 	MlProfile  *profile;
 } Outcome;
@@ -191,6 +193,36 @@ warn_perfect(const MlTraining *t, const Outcome *o)
 		ml_warn("the model makes no error on the holdout: a feature may give the target away");
 }
 
+/* Measures the rows of the mask, and keeps what charts of them need. */
+static void
+measure(MlTraining *t, Outcome *o, const MlMask *mask, const MlFit *fit)
+{
+	MlMetrics  *model = ml_metrics_create(t->task, t->classes);
+	MlMetrics  *baseline = ml_metrics_create(t->task, t->classes);
+	StringInfoData curves;
+
+	t->curves = ml_curves_create(t->task, t->classes);
+	t->scored = ml_scored_create(t->classes);
+	if (t->rival)
+	{
+		ml_rival_begin(t->rival, t);
+		t->duel = t->rival->measured;
+	}
+	ml_score_rows(t, mask, fit, fit->prior, model, baseline);
+	if (t->duel)
+		ml_rival_end(t->rival);
+	t->duel = false;
+	keep_metrics(o, model, baseline);
+	o->holdout_rows = ml_metrics_rows(model);
+	initStringInfo(&curves);
+	ml_curves_json(t->curves, false, &curves);
+	o->curves = curves.data;
+	ml_curves_free(t->curves);
+	t->curves = NULL;
+	ml_metrics_free(model);
+	ml_metrics_free(baseline);
+}
+
 /* ---- the two ways ---- */
 
 /* A fit whose warnings the user need not see: the final one repeats them. */
@@ -240,9 +272,6 @@ train_collected(MlTraining *t, Outcome *o)
 				(long long) t->rows_used);
 	else if (shares[0] > 0)
 	{
-		MlMetrics  *model = ml_metrics_create(t->task, t->classes);
-		MlMetrics  *baseline = ml_metrics_create(t->task, t->classes);
-
 		holdout.split = train.split = ml_training_split(t, 2, shares);
 		holdout.inside = true;
 		ml_choose_algorithm(t, &train);
@@ -251,20 +280,7 @@ train_collected(MlTraining *t, Outcome *o)
 		t->keep_measured = keeps_measured(t, shares[1]);
 		measured = t->keep_measured ? ml_fit_rows(t, &train, o->params, NULL) : quiet_fit(t, &train, o->params);
 		ml_progress_phase(ML_PHASE_SCORE);
-		t->scored = ml_scored_create(t->classes);
-		if (t->rival)
-		{
-			ml_rival_begin(t->rival, t);
-			t->duel = t->rival->measured;
-		}
-		ml_score_rows(t, &holdout, measured, measured->prior, model, baseline);
-		if (t->duel)
-			ml_rival_end(t->rival);
-		t->duel = false;
-		keep_metrics(o, model, baseline);
-		o->holdout_rows = ml_metrics_rows(model);
-		ml_metrics_free(model);
-		ml_metrics_free(baseline);
+		measure(t, o, &holdout, measured);
 	}
 	ml_choose_algorithm(t, NULL);
 	if (t->keep_measured)
@@ -355,6 +371,8 @@ model_info(const MlTraining *t, const Outcome *o)
 	}
 	appendStringInfo(&s, "}, \"refit\": %s, \"converged\": %s", o->refitted ? "true" : "false",
 					 o->fit->converged ? "true" : "false");
+	if (o->curves && o->holdout_rows > 0)
+		appendStringInfo(&s, ", \"curves\": %s", o->curves);	/* for ml_plot and ml_report */
 	if (o->fit->stop)
 	{
 		appendStringInfoString(&s, ", \"stop\": ");
@@ -474,6 +492,38 @@ ML_FUNCTION(ml_sql_fit)
 
 /* ---- a version of a named model ---- */
 
+/* Whether a NULL was filled with a statistic of the rows. */
+static bool
+imputed(const MlTraining *t)
+{
+	if (t->core.impute != ML_IMPUTE_MEDIAN && t->core.impute != ML_IMPUTE_MEAN)
+		return false;
+	for (int i = 0; i < t->schema->ncolumns; i++)
+		for (int c = 0; c < t->schema->columns[i].cells && t->schema->columns[i].kind != ML_CATEGORY; c++)
+			if (t->summaries[t->schema->columns[i].first_cell + c].nulls > 0)
+				return true;
+	return false;
+}
+
+/* What ml.training_state keeps: format, whether values were imputed, columns, then the doubles of the state. */
+bytea *
+ml_kept_state(const MlFit *fit, bool was_imputed)
+{
+	MlWriter	writer;
+	bytea	   *bytes;
+
+	ml_writer_init(&writer);
+	ml_write_u32(&writer, ML_STATE_FORMAT);
+	ml_write_u32(&writer, was_imputed);
+	ml_write_u32(&writer, fit->problem.p);
+	ml_write_u64(&writer, fit->nstate);
+	ml_write_f64s(&writer, fit->state, fit->nstate);
+	bytes = palloc_extended(VARHDRSZ + writer.buf.len, MCXT_ALLOC_HUGE);
+	SET_VARSIZE(bytes, VARHDRSZ + writer.buf.len);
+	memcpy(VARDATA(bytes), writer.buf.data, writer.buf.len);
+	return bytes;
+}
+
 void
 ml_train_run(MlTrained *d, const char *command, const MlRequest *request, const char *notes, MlRival *rival)
 {
@@ -507,6 +557,8 @@ ml_train_run(MlTrained *d, const char *command, const MlRequest *request, const 
 	row->notes = notes;
 	row->fingerprint = &t->fingerprint;
 	row->lineage = ml_training_lineage(t, request, notes, o.holdout_rows);
+	if (o.fit->state)
+		row->state = ml_kept_state(o.fit, imputed(t));
 }
 
 int
