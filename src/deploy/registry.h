@@ -13,6 +13,7 @@ typedef struct MlLocked
 	MlCatalogModel model;
 	Oid			promoter;		/* promotion is reserved to it; InvalidOid: it is not */
 	MlOwnerWork work;
+	MemoryContext cxt;			/* the caller's: SPI has its own, which ends with the work */
 } MlLocked;
 
 extern char *ml_keep_text(FunctionCallInfo fcinfo, int n, const char *name);	/* 22004 for NULL */
@@ -46,10 +47,14 @@ extern void ml_keep_require_other_author(const MlLocked *locked, int version);
 extern int	ml_keep_number(const MlLocked *locked, const MlKeepVersion *wanted);
 extern void ml_keep_not_archived(const MlLocked *locked, int version);
 
+/* Makes another version the current one, whose right to it was checked. */
+extern void ml_keep_make_current(const MlLocked *locked, int version);
+
 /* Statements with the model as $1 and a version as $2. */
 extern uint64 ml_keep_run(const MlLocked *locked, const char *sql);
 extern uint64 ml_keep_run_version(const MlLocked *locked, const char *sql, int version);
 
+/* Ends the work and writes the audit; the detail may come from SPI's memory. */
 extern void ml_keep_done(MlLocked *locked, const char *action, int version, const char *detail);
 
 #endif

@@ -16,7 +16,7 @@
 
 #define SAMPLE_ROWS 32768		/* a first fit on so many rows saves passes over all of them */
 #define SAMPLE_SALT 0x5a3b1e
-#define FIT_ROWS_BYTES ((Size) 4 << 20)	/* with fit the algorithm keeps the rows: memory is for that */
+#define FIT_ROWS_BYTES ((Size) 1 << 20)	/* with fit the algorithm keeps the rows: memory is for that */
 
 /* ---- collecting ---- */
 
@@ -125,6 +125,8 @@ first_row(Collector *c, const MlRow *from)
 	t->at_order = t->order_column >= 0 ? at++ : -1;
 	t->at_group = t->group_column >= 0 ? at++ : -1;
 	t->at_key = t->split_column >= 0 ? at++ : t->at_u;
+	t->at_rival = t->rival ? at : -1;
+	at += t->rival ? t->rival->outputs : 0;
 	t->width = t->stored_width = at;
 	t->pending = ml_alloc((size_t) ML_TILE_ROWS * at, sizeof(double));
 	t->rows = ml_dataset_create(at, keeps_rows ? Min(FIT_ROWS_BYTES, ml_budget_bytes()) : ml_budget_bytes());
@@ -406,6 +408,8 @@ collect_row(void *arg, const MlRow *from)
 		row[t->at_group] = group;
 	if (t->at_key != t->at_u)
 		row[t->at_key] = row_uniform(c, from, -1);
+	if (t->at_rival >= 0)
+		ml_rival_predict(t->rival, from, att, row + t->at_rival);
 	if (t->sample && ml_split_uniform((uint64) (row[t->at_u] * 0x1p53), SAMPLE_SALT) < t->sample_share &&
 		ml_dataset_rows(t->sample) < 4 * SAMPLE_ROWS)
 		ml_dataset_append(t->sample, row, 1);
@@ -432,6 +436,9 @@ collect_columns(const MlTraining *t, int *columns)
 		columns[n++] = t->order_column;
 	if (t->group_column >= 0)
 		columns[n++] = t->group_column;
+	if (t->rival)
+		for (int i = 0; i < t->rival->model->encoder->schema->ncolumns; i++)
+			columns[n++] = t->rival->column[i];
 	return n;
 }
 
@@ -465,7 +472,7 @@ void
 ml_training_collect(MlTraining *t)
 {
 	Collector	c = {0};
-	int		   *columns = palloc((t->schema->ncolumns + 6) * sizeof(int));
+	int		   *columns = palloc((t->schema->ncolumns + 6 + (t->rival ? t->rival->model->encoder->schema->ncolumns : 0)) * sizeof(int));
 	int			n;
 
 	c.t = t;

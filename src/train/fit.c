@@ -17,6 +17,7 @@
 #include "core/progress.h"
 #include "core/registry.h"
 #include "core/state.h"
+#include "eval/curves.h"
 #include "eval/metrics.h"
 #include "num/threads.h"
 
@@ -576,6 +577,12 @@ run_passes(TileReader *r, MlDataset *from, MlFit *fit, double *carry, size_t nca
 			if (problem->pass == 0)
 				prior_add(r, fit, &tile);
 		}
+		if (r->t->core.keep_state && r->mask == NULL && problem->pass == 0 && from == r->t->rows)
+		{
+			fit->nstate = algorithm->state_size(problem);
+			fit->state = ml_alloc(fit->nstate, sizeof(double));
+			memcpy(fit->state, state, fit->nstate * sizeof(double));
+		}
 		memset(&result, 0, sizeof(result));
 		result.objective = get_float8_nan();
 		MemoryContextSwitchTo(pass_cxt);
@@ -974,5 +981,11 @@ ml_score_rows(MlTraining *t, const MlMask *mask, const MlFit *fit, const double 
 			t->algorithm->predict(fit->model, tile.x + (Size) i * fit->encoder->p, out);
 			ml_metrics_add(model, tile.y[i], out, w);
 			ml_metrics_add(baseline, tile.y[i], dummy, w);
+			if (t->scored)
+				ml_scored_add(t->scored, tile.y[i], out);
+			if (t->duel)
+				ml_rival_add(t->rival, t, tile.y[i], out, row + t->at_rival, w, row[t->at_u]);
+			if (t->curves)
+				ml_curves_add(t->curves, tile.y[i], out, w, row[t->at_key >= 0 ? t->at_key : t->at_u]);
 		}
 }

@@ -319,6 +319,7 @@ settle_features(MlTraining *t)
 	t->at_order -= t->at_order >= 0 ? t->stored_width - t->width : 0;
 	t->at_group -= t->at_group >= 0 ? t->stored_width - t->width : 0;
 	t->at_key -= t->stored_width - t->width;
+	t->at_rival -= t->at_rival >= 0 ? t->stored_width - t->width : 0;
 }
 
 /* Rows that impute = drop leaves out are counted once here, and those of each class that stay. */

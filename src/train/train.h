@@ -13,6 +13,8 @@
 #include "core/params.h"
 #include "core/preprocess.h"
 #include "core/source.h"
+#include "num/moments.h"
+#include "train/rival.h"
 
 /* The arguments of ml_train and its kin, NULL where not given. */
 typedef struct MlRequest
@@ -70,7 +72,7 @@ typedef struct MlTraining
 	bool	   *named;			/* per feature column: asked for by name, not found by "all columns" */
 	MlConverter *converters;	/* per feature column, then the target's */
 
-	/* Collected rows as stored: cells, y, u, then w, offset, order, group, key when there. */
+	/* Collected rows as stored: cells, y, u, then w, offset, order, group, key, the rival's outputs when there. */
 	MlDataset  *rows;
 	int			stored_width;
 	int		   *stored;			/* stored position of each double of a row as handed out */
@@ -104,6 +106,12 @@ typedef struct MlTraining
 
 	bool		fingerprinted;	/* wanted: `fingerprint` */
 	MlFingerprint fingerprint;	/* of the rows that are used */
+
+	struct MlScored *scored;	/* where ml_score_rows is to put predictions, or NULL */
+	MlRival    *rival;			/* a model to be measured on the holdout as well; NULL: none */
+	bool		duel;			/* rows scored now go to it, too */
+	int			at_rival;		/* its outputs in a row; -1: none */
+	struct MlCurves *curves;	/* of the rows that ml_score_rows sees, too; or NULL */
 
 	bool		keep_measured;	/* what is fitted on a part of the rows is the model to be stored */
 	int			repeat;			/* reshuffles u for repeated splits; 0: as collected */
@@ -148,6 +156,10 @@ typedef struct MlMask
 	int			fold;
 	bool		fold_inside;
 } MlMask;
+
+/* One whose states of pass 0 are moments: rows can be added and taken away. */
+#define ml_algorithm_additive(a) \
+	(((a)->flags & (ML_SUBTRACTS | ML_NO_FEATURES)) == ML_SUBTRACTS && (a)->squared_error == ml_moments_model_error)
 
 extern void ml_balance_classes(MlTraining *t, const MlMask *mask);
 
@@ -206,6 +218,8 @@ typedef struct MlFit
 	int			passes;
 	const char *stop;
 	bool		converged;
+	double	   *state;			/* with keep_state: of pass 0 over all rows */
+	size_t		nstate;
 	MemoryContext cxt;			/* with algorithm->fit: where the model lives; NULL: where the rest does */
 } MlFit;
 extern MlFit *ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *start);
@@ -222,6 +236,23 @@ extern char *ml_training_lineage(const MlTraining *t, const MlRequest *given, co
 /* constraints.c: parameters of types signs and sets */
 extern void ml_constraints_check(const MlTraining *t);	/* their columns are features */
 extern void ml_constraints_set(const MlTraining *t, const MlEncoder *enc, const void *params, MlProblem *problem);
+
+/* profile.c: predictions of rows that the predicting model has not seen, some of them when there are many. */
+#define ML_SCORED_ROOM 65536
+typedef struct MlScored
+{
+	int			classes;
+	int64		n;				/* rows */
+	int			kept;			/* of them */
+	double	   *value;			/* ML_SCORED_ROOM: value, probability of class 1, or of the likeliest class */
+	double	   *hit;			/* ML_SCORED_ROOM: 1 when class 1, or the likeliest one, came true; else 0 */
+	double	   *class_rows;		/* with more than 2 classes */
+} MlScored;
+extern MlScored *ml_scored_create(int classes);
+extern void ml_scored_add(MlScored *scored, double y, const double *out);
+
+/* What the model is to remember of the rows; `scored` may be NULL, `collected`: t->rows are there. */
+extern MlProfile *ml_training_profile(MlTraining *t, const MlScored *scored, bool collected);
 
 struct MlMetrics;
 extern void ml_score_rows(MlTraining *t, const MlMask *mask, const MlFit *fit, const double *dummy,

@@ -23,9 +23,11 @@
 #include "core/catalog.h"
 #include "core/progress.h"
 #include "core/registry.h"
+#include "eval/curves.h"
 #include "eval/metrics.h"
 #include "train/args.h"
 #include "train/streamed.h"
+#include "train/trained.h"
 
 #define MIN_HOLDOUT_TRAINING 10 /* rows below which a holdout says nothing */
 #define MAX_REFIT_ROWS 50000	/* beyond, a fit that is not additive is not done twice unless asked for */
@@ -36,6 +38,9 @@ typedef struct Metric
 	double		value;
 	double		baseline;
 	const char *undefined;
+	double		low;			/* 95 %; NaN: not known */
+	double		high;
+	bool		higher_is_better;
 } Metric;
 
 typedef struct Outcome
@@ -46,7 +51,9 @@ typedef struct Outcome
 	Metric	   *metrics;
 	int			nmetrics;
 	int64		holdout_rows;
+	const char *curves;			/* of the holdout, as JSON; or NULL */
 	bool		refitted;		/* the stored model has learned from the holdout, too */
+	MlProfile  *profile;
 } Outcome;
 
 /* ---- arguments ---- */
@@ -150,6 +157,9 @@ keep_metrics(Outcome *o, MlMetrics *model, MlMetrics *baseline)
 		o->metrics[i].value = a[i].value;
 		o->metrics[i].baseline = b[i].value;
 		o->metrics[i].undefined = a[i].undefined;
+		o->metrics[i].low = a[i].ci_low;
+		o->metrics[i].high = a[i].ci_high;
+		o->metrics[i].higher_is_better = a[i].higher_is_better;
 	}
 	o->nmetrics = n;
 }
@@ -181,6 +191,36 @@ warn_perfect(const MlTraining *t, const Outcome *o)
 	if (o->holdout_rows >= 50 &&
 		(metric_value(o, "auc") == 1 || metric_value(o, "r2") > 1 - 1e-9))
 		ml_warn("the model makes no error on the holdout: a feature may give the target away");
+}
+
+/* Measures the rows of the mask, and keeps what charts of them need. */
+static void
+measure(MlTraining *t, Outcome *o, const MlMask *mask, const MlFit *fit)
+{
+	MlMetrics  *model = ml_metrics_create(t->task, t->classes);
+	MlMetrics  *baseline = ml_metrics_create(t->task, t->classes);
+	StringInfoData curves;
+
+	t->curves = ml_curves_create(t->task, t->classes);
+	t->scored = ml_scored_create(t->classes);
+	if (t->rival)
+	{
+		ml_rival_begin(t->rival, t);
+		t->duel = t->rival->measured;
+	}
+	ml_score_rows(t, mask, fit, fit->prior, model, baseline);
+	if (t->duel)
+		ml_rival_end(t->rival);
+	t->duel = false;
+	keep_metrics(o, model, baseline);
+	o->holdout_rows = ml_metrics_rows(model);
+	initStringInfo(&curves);
+	ml_curves_json(t->curves, false, &curves);
+	o->curves = curves.data;
+	ml_curves_free(t->curves);
+	t->curves = NULL;
+	ml_metrics_free(model);
+	ml_metrics_free(baseline);
 }
 
 /* ---- the two ways ---- */
@@ -232,9 +272,6 @@ train_collected(MlTraining *t, Outcome *o)
 				(long long) t->rows_used);
 	else if (shares[0] > 0)
 	{
-		MlMetrics  *model = ml_metrics_create(t->task, t->classes);
-		MlMetrics  *baseline = ml_metrics_create(t->task, t->classes);
-
 		holdout.split = train.split = ml_training_split(t, 2, shares);
 		holdout.inside = true;
 		ml_choose_algorithm(t, &train);
@@ -243,11 +280,7 @@ train_collected(MlTraining *t, Outcome *o)
 		t->keep_measured = keeps_measured(t, shares[1]);
 		measured = t->keep_measured ? ml_fit_rows(t, &train, o->params, NULL) : quiet_fit(t, &train, o->params);
 		ml_progress_phase(ML_PHASE_SCORE);
-		ml_score_rows(t, &holdout, measured, measured->prior, model, baseline);
-		keep_metrics(o, model, baseline);
-		o->holdout_rows = ml_metrics_rows(model);
-		ml_metrics_free(model);
-		ml_metrics_free(baseline);
+		measure(t, o, &holdout, measured);
 	}
 	ml_choose_algorithm(t, NULL);
 	if (t->keep_measured)
@@ -289,6 +322,8 @@ train_streamed(MlTraining *t, Outcome *o)
 		o->metrics[i].name = s->names[i];
 		o->metrics[i].value = s->values[i];
 		o->metrics[i].baseline = s->baselines[i];
+		o->metrics[i].low = o->metrics[i].high = get_float8_nan();
+		o->metrics[i].higher_is_better = strcmp(s->names[i], "r2") == 0;
 		o->metrics[i].undefined = isnan(s->values[i]) ? "the actual values are constant" : NULL;
 	}
 	o->holdout_rows = (int64) ml_state_part(s->state, 0)->n;
@@ -336,6 +371,8 @@ model_info(const MlTraining *t, const Outcome *o)
 	}
 	appendStringInfo(&s, "}, \"refit\": %s, \"converged\": %s", o->refitted ? "true" : "false",
 					 o->fit->converged ? "true" : "false");
+	if (o->curves && o->holdout_rows > 0)
+		appendStringInfo(&s, ", \"curves\": %s", o->curves);	/* for ml_plot and ml_report */
 	if (o->fit->stop)
 	{
 		appendStringInfoString(&s, ", \"stop\": ");
@@ -371,6 +408,7 @@ build_model(const MlTraining *t, const Outcome *o)
 	model->fit = o->fit->model;
 	model->summaries = t->summaries;
 	model->nsummaries = t->schema->ncells;
+	model->profile = o->profile;
 	return model;
 }
 
@@ -399,15 +437,35 @@ read_request(FunctionCallInfo fcinfo, int first, MlRequest *r)
 	r->seed = PG_GETARG_INT64(first + 11);
 }
 
+/* What the model is to remember for its monitoring. */
+static void
+keep_profile(MlTraining *t, Outcome *o, bool collected)
+{
+	MlProfile  *profile = ml_training_profile(t, t->scored, collected);
+
+	profile->nmetrics = o->nmetrics;
+	profile->metrics = palloc0(Max(o->nmetrics, 1) * sizeof(MlProfileMetric));
+	for (int i = 0; i < o->nmetrics; i++)
+		profile->metrics[i] = (MlProfileMetric)
+		{
+			pstrdup(o->metrics[i].name), o->metrics[i].value, o->metrics[i].low, o->metrics[i].high,
+				o->metrics[i].higher_is_better
+		};
+	o->profile = profile;
+}
+
 static void
 run(MlTraining *t, Outcome *o)
 {
-	if (!train_streamed(t, o))
+	bool		streamed = train_streamed(t, o);
+
+	if (!streamed)
 	{
 		memset(o, 0, sizeof(*o));
 		t->rows_read = t->rows_no_target = 0;
 		train_collected(t, o);
 	}
+	keep_profile(t, o, !streamed);
 	if (o->nmetrics > 0 && o->holdout_rows == 0)
 		ml_warn("the holdout has no rows: nothing is known of the model's quality");
 	warn_perfect(t, o);
@@ -431,23 +489,103 @@ ML_FUNCTION(ml_sql_fit)
 	PG_RETURN_POINTER(value);
 }
 
+/* ---- a version of a named model ---- */
+
+/* Whether a NULL was filled with a statistic of the rows. */
+static bool
+imputed(const MlTraining *t)
+{
+	if (t->core.impute != ML_IMPUTE_MEDIAN && t->core.impute != ML_IMPUTE_MEAN)
+		return false;
+	for (int i = 0; i < t->schema->ncolumns; i++)
+		for (int c = 0; c < t->schema->columns[i].cells && t->schema->columns[i].kind != ML_CATEGORY; c++)
+			if (t->summaries[t->schema->columns[i].first_cell + c].nulls > 0)
+				return true;
+	return false;
+}
+
+/* What ml.training_state keeps: format, whether values were imputed, columns, then the doubles of the state. */
+bytea *
+ml_kept_state(const MlFit *fit, bool was_imputed)
+{
+	MlWriter	writer;
+	bytea	   *bytes;
+
+	ml_writer_init(&writer);
+	ml_write_u32(&writer, ML_STATE_FORMAT);
+	ml_write_u32(&writer, was_imputed);
+	ml_write_u32(&writer, fit->problem.p);
+	ml_write_u64(&writer, fit->nstate);
+	ml_write_f64s(&writer, fit->state, fit->nstate);
+	bytes = palloc_extended(VARHDRSZ + writer.buf.len, MCXT_ALLOC_HUGE);
+	SET_VARSIZE(bytes, VARHDRSZ + writer.buf.len);
+	memcpy(VARDATA(bytes), writer.buf.data, writer.buf.len);
+	return bytes;
+}
+
+void
+ml_train_run(MlTrained *d, const char *command, const MlRequest *request, const char *notes, MlRival *rival)
+{
+	Outcome		o = {0};
+	MlVersionRow *row = &d->row;
+	const Metric *metric;
+	MlTraining *t;
+
+	memset(d, 0, sizeof(*d));
+	d->start = GetCurrentTimestamp();
+	t = d->training = ml_training_begin(command, request);
+	t->fingerprinted = true;
+	if (rival)
+	{
+		ml_rival_open(rival, t);
+		if (rival->missing == NULL && !rival->differs)
+			t->rival = rival;
+	}
+	run(t, &o);
+	ml_progress_phase(ML_PHASE_STORE);
+	d->model = build_model(t, &o);
+	metric = main_metric(t, &o);
+	row->source = request->source;
+	row->rows_read = t->rows_read;
+	row->rows_used = t->rows_used;
+	row->rows_dropped = t->rows_read - t->rows_used;
+	row->seed = request->seed;
+	d->metric = row->metric = metric ? metric->name : NULL;
+	row->value = metric ? metric->value : get_float8_nan();
+	row->baseline = metric ? metric->baseline : get_float8_nan();
+	row->notes = notes;
+	row->fingerprint = &t->fingerprint;
+	row->lineage = ml_training_lineage(t, request, notes, o.holdout_rows);
+	if (o.fit->state)
+		row->state = ml_kept_state(o.fit, imputed(t));
+}
+
+int
+ml_train_store(MlTrained *d, const char *name)
+{
+	const MlTraining *t = d->training;
+
+	if (t->start && strcmp(t->start_name, name) == 0)
+		d->row.parent = t->start_version;
+	d->row.warnings = t->warnings.messages;
+	d->row.elapsed = (GetCurrentTimestamp() - d->start) / 1e6;
+	return ml_catalog_store(name, ml_model_pack(d->model), d->model, &d->row);
+}
+
 /* ml_train(model, then as ml_fit, notes) */
 ML_FUNCTION(ml_sql_train)
 {
 	MlRequest	request = {0};
-	Outcome		o = {0};
 	MemoryContext caller = CurrentMemoryContext;
-	TimestampTz start = GetCurrentTimestamp();
-	MlTraining *t;
-	MlVersionRow row = {0};
-	const Metric *metric;
-	MlModel    *model;
+	MlTrained	d;
+	MlVersionRow *row = &d.row;
 	char	   *name;
 	TupleDesc	desc;
 	Datum		values[13];
 	bool		nulls[13] = {false};
-	int			version;
+	Interval   *elapsed;
 	HeapTuple	tuple;
+	int			version;
 
 	PreventCommandIfReadOnly("ml_train()");
 	ml_arg_required(fcinfo, 0, "model");
@@ -457,56 +595,33 @@ ML_FUNCTION(ml_sql_train)
 		elog(ERROR, "ml_train must return a row");
 	desc = BlessTupleDesc(desc);
 	read_request(fcinfo, 1, &request);
-	t = ml_training_begin("train", &request);
-	t->fingerprinted = true;
-	run(t, &o);
-	ml_progress_phase(ML_PHASE_STORE);
-	model = build_model(t, &o);
-	metric = main_metric(t, &o);
-	row.source = request.source;
-	row.rows_read = t->rows_read;
-	row.rows_used = t->rows_used;
-	row.rows_dropped = t->rows_read - t->rows_used;
-	row.seed = request.seed;
-	row.metric = metric ? metric->name : NULL;
-	row.value = metric ? metric->value : get_float8_nan();
-	row.baseline = metric ? metric->baseline : get_float8_nan();
-	row.warnings = t->warnings.messages;
-	row.notes = ml_arg_text(fcinfo, 13);
-	row.fingerprint = &t->fingerprint;
-	if (t->start && strcmp(t->start_name, name) == 0)
-		row.parent = t->start_version;
-	row.lineage = ml_training_lineage(t, &request, row.notes, o.holdout_rows);
-	row.elapsed = (GetCurrentTimestamp() - start) / 1e6;
-	version = ml_catalog_store(name, ml_model_pack(model), model, &row);
+	ml_train_run(&d, "train", &request, ml_arg_text(fcinfo, 13), NULL);
+	version = ml_train_store(&d, name);
 
 	MemoryContextSwitchTo(caller);
 	values[0] = CStringGetTextDatum(name);
 	values[1] = Int32GetDatum(version);
-	values[2] = CStringGetTextDatum(t->algorithm->name);
-	values[3] = CStringGetTextDatum(ml_task_name(t->task));
-	values[4] = Int64GetDatum(row.rows_read);
-	values[5] = Int64GetDatum(row.rows_used);
-	values[6] = Int64GetDatum(row.rows_dropped);
-	values[7] = Int32GetDatum(t->schema->ncolumns);
+	values[2] = CStringGetTextDatum(d.model->algorithm->name);
+	values[3] = CStringGetTextDatum(ml_task_name(d.model->task));
+	values[4] = Int64GetDatum(row->rows_read);
+	values[5] = Int64GetDatum(row->rows_used);
+	values[6] = Int64GetDatum(row->rows_dropped);
+	values[7] = Int32GetDatum(d.training->schema->ncolumns);
 	nulls[8] = nulls[9] = nulls[10] = true;
-	if (metric)
+	if (d.metric)
 	{
-		values[8] = CStringGetTextDatum(metric->name);
-		values[9] = Float8GetDatum(metric->value);
-		values[10] = Float8GetDatum(metric->baseline);
+		values[8] = CStringGetTextDatum(d.metric);
+		values[9] = Float8GetDatum(row->value);
+		values[10] = Float8GetDatum(row->baseline);
 		nulls[8] = false;
-		nulls[9] = isnan(metric->value);
-		nulls[10] = isnan(metric->baseline);
+		nulls[9] = isnan(row->value);
+		nulls[10] = isnan(row->baseline);
 	}
-	values[11] = ml_text_array(row.warnings);
-	{
-		Interval   *elapsed = palloc0(sizeof(Interval));
-
-		elapsed->time = GetCurrentTimestamp() - start;
-		values[12] = IntervalPGetDatum(elapsed);
-	}
+	values[11] = ml_text_array(row->warnings);
+	elapsed = palloc0(sizeof(Interval));
+	elapsed->time = GetCurrentTimestamp() - d.start;
+	values[12] = IntervalPGetDatum(elapsed);
 	tuple = heap_form_tuple(desc, values, nulls);
-	ml_training_end(t);
+	ml_training_end(d.training);
 	PG_RETURN_DATUM(HeapTupleGetDatum(tuple));
 }

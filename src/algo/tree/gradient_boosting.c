@@ -475,6 +475,7 @@ const MlAlgorithm ml_algo_gradient_boosting = {
 	.load = ml_trees_load,
 	.describe = ml_trees_describe,
 	.explain = ml_trees_explain,
+	.formula = ml_trees_formula,
 	.importance = ml_trees_importance,
 	.importance_by = ml_trees_importance_by,
 	.formats = formats,
