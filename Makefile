@@ -63,27 +63,30 @@ $(UNIT_TESTS): test/unit/%: test/unit/%.c test/unit/host.o test/unit/libunit.a
 installcheck: unit
 	PG_CONFIG=$(PG_CONFIG) test/run $(TESTS)
 
-# Reads mutated models for FUZZ_SECONDS; needs clang with its runtime (Debian: clang-14, libclang-rt-14-dev).
+# Reads mutated models, and files to be imported, for FUZZ_SECONDS each; needs clang with its runtime (Debian: clang-14, libclang-rt-14-dev).
 # What only the server itself calls stays unresolved, and ends the program if it is called after all.
 FUZZ_CC ?= clang-14
 FUZZ_SECONDS ?= 600
 FUZZ_DIR = test/fuzz/build
 FUZZ_FLAGS = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -ffunction-sections -fdata-sections \
 	-w -D_GNU_SOURCE $(BLAS_FLAGS) -Isrc -Itest/fuzz -I$(shell $(PG_CONFIG) --includedir-server)
-FUZZ_SOURCES = $(wildcard test/fuzz/*.c) $(patsubst %,src/core/%.c,model encode dict host registry) $(NUM_OBJS:.o=.c) $(ALGORITHMS)
+FUZZ_SOURCES = test/fuzz/server.c $(patsubst %,src/core/%.c,model profile encode dict host registry) $(NUM_OBJS:.o=.c) $(ALGORITHMS)
 FUZZ_OBJS = $(patsubst %.c,$(FUZZ_DIR)/%.o,$(FUZZ_SOURCES))
 $(FUZZ_DIR)/%.o: %.c src/algo/list.h $(wildcard src/*.h src/*/*.h test/fuzz/*.h)
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
-$(FUZZ_DIR)/model: $(FUZZ_OBJS)
+$(FUZZ_DIR)/model $(FUZZ_DIR)/import: $(FUZZ_DIR)/%: $(FUZZ_DIR)/test/fuzz/%.o $(FUZZ_OBJS)
 	$(FUZZ_CC) -no-pie -fsanitize=fuzzer,address,undefined -Wl,--gc-sections,--unresolved-symbols=ignore-all -o $@ $^ \
 		-L$(shell $(PG_CONFIG) --pkglibdir) -lpgcommon -lpgport -lm -lcrypto
-fuzz: $(FUZZ_DIR)/model
-	mkdir -p $(FUZZ_DIR)/seeds $(FUZZ_DIR)/corpus
+FUZZ_OPTIONS = -max_len=40000 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=$(FUZZ_DIR)/
+fuzz: $(FUZZ_DIR)/model $(FUZZ_DIR)/import
+	mkdir -p $(addprefix $(FUZZ_DIR)/,seeds corpus import_corpus)
 	for f in test/models/*.hex; do \
 		perl -ne 'chomp; print pack("H*", substr($$_, 50)); exit' $$f >$(FUZZ_DIR)/seeds/$$(basename $$f .hex); done
-	ASAN_OPTIONS=detect_leaks=0 $(FUZZ_DIR)/model -max_total_time=$(FUZZ_SECONDS) -max_len=40000 -rss_limit_mb=2048 \
-		-print_final_stats=1 -artifact_prefix=$(FUZZ_DIR)/ $(FUZZ_DIR)/corpus $(FUZZ_DIR)/seeds
+	ASAN_OPTIONS=detect_leaks=0 $(FUZZ_DIR)/model -max_total_time=$(FUZZ_SECONDS) $(FUZZ_OPTIONS) \
+		$(FUZZ_DIR)/corpus $(FUZZ_DIR)/seeds
+	ASAN_OPTIONS=detect_leaks=0 $(FUZZ_DIR)/import -max_total_time=$(FUZZ_SECONDS) $(FUZZ_OPTIONS) \
+		$(FUZZ_DIR)/import_corpus test/data/models
 
 # The tests under AddressSanitizer and its kin; PG_CONFIG names a server built with them (docs/testing.md).
 memcheck:

@@ -74,7 +74,8 @@ typedef struct MlProblem
 	int			nsets;			/* from a parameter of type ML_PARAM_SETS, or 0 */
 	const bool *sets;			/* nsets x p: columns that may appear together */
 	uint64_t	seed;
-	const void *start;			/* with fit: a loaded model of the same algorithm and columns to go on from, or NULL */
+	const void *start;			/* with fit: a loaded model of the same algorithm, columns and classes to go on from, by a
+								 * parameter of type ML_PARAM_MODEL; or NULL */
 	const void *params;			/* the algorithm's parameter struct */
 	int			pass;			/* 0, 1, ... */
 	const double *carry;		/* what finish handed over, or NULL in pass 0 */
@@ -94,7 +95,8 @@ typedef enum MlParamType
 	ML_PARAM_ENUM,				/* int: index into choices */
 	ML_PARAM_COLUMN,			/* char *: name of a column of the source that plays a role; NULL: none */
 	ML_PARAM_SIGNS,				/* char *: {"column": -1 | 0 | 1, ...}; MlProblem.monotone; NULL: none */
-	ML_PARAM_SETS				/* char *: [["column", ...], ...]; MlProblem.sets; NULL: none */
+	ML_PARAM_SETS,				/* char *: [["column", ...], ...]; MlProblem.sets; NULL: none */
+	ML_PARAM_MODEL				/* char *: name of a model of the same algorithm; MlProblem.start; NULL: none */
 } MlParamType;
 
 typedef struct MlParam
@@ -165,6 +167,43 @@ typedef struct MlFormat
 	void		(*write) (const MlForeign *model, MlWriter *out);	/* ml_unsupported; NULL: reads only */
 } MlFormat;
 
+/* From the margins of a formula to the prediction; results are kept within what a double can say. */
+typedef enum MlFormulaLink
+{
+	ML_FORMULA_IDENTITY,
+	ML_FORMULA_EXP,
+	ML_FORMULA_EXP2,			/* 2 to the power of the margin */
+	ML_FORMULA_LOGISTIC,
+	ML_FORMULA_PROBIT,
+	ML_FORMULA_CLOGLOG,			/* 1 - exp(-exp(margin)) */
+	ML_FORMULA_INVERSE,
+	ML_FORMULA_SQUARE,
+	ML_FORMULA_SOFTMAX,
+	ML_FORMULA_SHARES			/* each margin, >= 0, over their sum */
+} MlFormulaLink;
+
+/*
+ * Where a prediction is written down as arithmetic over encoded columns; the
+ * core knows the language.  One margin after the other: begin, then its terms,
+ * which are added; at last the link.  A term is a linear form, or a tree of
+ * splits and leaves written root first: after a split comes the whole side for
+ * which its test holds, then the other, which missing values take.  The link
+ * SOFTMAX or SHARES needs a margin for each class; any other, one for each
+ * number that is wanted.  Any call may end in an error.
+ */
+typedef struct MlFormula MlFormula;
+struct MlFormula
+{
+	int			output;			/* class whose probability is wanted; -1: all; 0 unless there are more than two */
+	void		(*begin) (MlFormula *f, double constant, double factor);	/* margin = constant + factor * sum of terms */
+	void		(*linear) (MlFormula *f, const double *weight, const double *center);	/* sum of weight (x - center), p of each */
+	void		(*leaf) (MlFormula *f, double value);
+	void		(*split) (MlFormula *f, int column, bool less, double threshold);	/* x < threshold, or x >= threshold */
+	void		(*split_set) (MlFormula *f, int column, const uint32_t *bits, int nwords, bool inside, bool missing);	/* whether
+								 * category x, 0 .. 32 nwords - 1, has its bit set (inside) or not, or is missing (missing) */
+	void		(*link) (MlFormula *f, MlFormulaLink link);
+};
+
 typedef struct MlAlgorithm
 {
 	const char *name;
@@ -227,6 +266,9 @@ typedef struct MlAlgorithm
 	bool		(*interval) (const void *model, const double *x, double level, double *low, double *high);
 	void		(*importance) (const void *model, double *share);	/* p numbers >= 0 */
 	bool		(*importance_by) (const void *model, const char *method, double *share);	/* "gain", "cover", "splits"; false: cannot */
+
+	/* Writes what predict computes; NULL: it cannot be said by such formulas. */
+	void		(*formula) (const void *model, MlFormula *out);
 
 	const MlFormat *const *formats; /* of other libraries, ends with NULL; or NULL */
 } MlAlgorithm;

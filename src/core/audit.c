@@ -104,7 +104,8 @@ ml_audit(const char *action, int64 model_id, const char *name, int version, cons
 	if (RecoveryInProgress())
 	{
 		ereport(LOG,
-				(errmsg("audit: role \"%s\" did \"%s\" with model \"%s\" on a standby", NameStr(role), action, name)));
+				(errcode(ERRCODE_SUCCESSFUL_COMPLETION),
+				 errmsg("audit: role \"%s\" did \"%s\" with model \"%s\" on a standby", NameStr(role), action, name)));
 		return;
 	}
 	PreventCommandIfReadOnly(action);

@@ -7,9 +7,7 @@ CREATE TABLE ml.audit_log (
 	role name NOT NULL,
 	role_id oid NOT NULL,
 	session_role name NOT NULL,
-	action text NOT NULL CHECK (action IN ('train', 'promote', 'rollback', 'archive', 'unarchive', 'drop', 'rename',
-		'comment', 'alias', 'reserve', 'reassign', 'grant', 'revoke', 'export', 'import', 'retrain', 'forget', 'update',
-		'schedule', 'unschedule', 'log_on', 'log_off', 'stale')),
+	action text NOT NULL,
 	model_id bigint NOT NULL,
 	model name NOT NULL,
 	version integer,
@@ -18,6 +16,8 @@ CREATE TABLE ml.audit_log (
 );
 CREATE INDEX audit_log_model ON ml.audit_log (model_id);
 COMMENT ON TABLE ml.audit_log IS 'what was done to models; rows are added, and only a superuser can change or delete them';
+COMMENT ON COLUMN ml.audit_log.action IS
+	'train, retrain, update, forget, import, promote, rollback, alias, archive, unarchive, drop, rename, comment, reserve, reassign, grant, revoke, export, schedule, unschedule, log_on, log_off, stale';
 COMMENT ON COLUMN ml.audit_log.role_id IS 'number of the role then: another role that gets its name later is another one';
 COMMENT ON COLUMN ml.audit_log.restored IS 'the row was not written by the function that did it, but inserted, as by a restore';
 

@@ -360,7 +360,7 @@ ml_malformed(const char *format,...)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 			 errmsg("the model to be imported cannot be read"),
-			 errdetail_internal("%s", message)));
+			 errdetail_internal("%c%s.", pg_toupper((unsigned char) message[0]), message + 1)));
 }
 
 void
@@ -666,6 +666,7 @@ ml_result_begin(FunctionCallInfo fcinfo, MlResultRows *result)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	MemoryContext old;
+	Oid			type;
 
 	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo) || !(rsinfo->allowedModes & SFRM_Materialize))
 		ereport(ERROR,
@@ -673,7 +674,12 @@ ml_result_begin(FunctionCallInfo fcinfo, MlResultRows *result)
 				 errmsg("set-valued function called in context that cannot accept a set")));
 
 	old = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
-	if (get_call_result_type(fcinfo, NULL, &result->desc) != TYPEFUNC_COMPOSITE)
+	if (get_call_result_type(fcinfo, &type, &result->desc) == TYPEFUNC_SCALAR)
+	{
+		result->desc = CreateTemplateTupleDesc(1);
+		TupleDescInitEntry(result->desc, 1, "value", type, -1, 0);
+	}
+	else if (result->desc == NULL)
 		elog(ERROR, "return type must be a row type");
 	result->store = tuplestore_begin_heap((rsinfo->allowedModes & SFRM_Materialize_Random) != 0,
 										  false, work_mem);

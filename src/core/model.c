@@ -9,7 +9,8 @@
  *   16 bytes  first half of the SHA-256 of all that follows: checksum and id
  *   body      algorithm name, format of its payload, task, class labels,
  *             target and its type, params and info (jsonb as text), encoder,
- *             payload (length first), summaries of the training rows
+ *             payload (length first), summaries of the training rows, and
+ *             from format 2 on their profile
  *
  * The digest finds accidents.  It protects nothing: whoever can write a value
  * can compute it, so the body is read as if it came from an enemy.  Everything
@@ -41,7 +42,7 @@
 #include "utils/syscache.h"
 
 #define MODEL_MAGIC 0x4D4C4D31	/* "MLM1" */
-#define MODEL_FORMAT 1
+#define MODEL_FORMAT 2			/* a model without a profile is still written as 1 */
 #define MAX_CLASSES 1000000		/* labels take memory several times their bytes */
 #define DIGEST_AT 8
 #define DIGEST_BYTES ((size_t) 1 << 20)	/* between two looks at interrupts: a few milliseconds */
@@ -129,7 +130,7 @@ ml_model_pack(const MlModel *model)
 	/* The varlena header, so that the buffer becomes the value. */
 	appendStringInfoSpaces(&writer.buf, VARHDRSZ);
 	ml_write_u32(&writer, MODEL_MAGIC);
-	ml_write_u32(&writer, MODEL_FORMAT);
+	ml_write_u32(&writer, model->profile ? 2 : 1);
 	appendStringInfoSpaces(&writer.buf, ML_MODEL_ID_SIZE);
 
 	ml_write_text(&writer, model->algorithm->name);
@@ -147,6 +148,8 @@ ml_model_pack(const MlModel *model)
 	ml_write_u32(&writer, model->summaries ? model->nsummaries : 0);
 	for (int i = 0; model->summaries && i < model->nsummaries; i++)
 		save_summary(&writer, &model->summaries[i]);
+	if (model->profile)
+		ml_profile_save(model->profile, &writer);
 
 	data = writer.buf.data;
 	digest(data + VARHDRSZ + BODY_AT, writer.buf.len - VARHDRSZ - BODY_AT,
@@ -310,8 +313,23 @@ load_payload(MlReader *reader, MlModel *model, int format)
 	reader->at += size;
 }
 
+/* Reads it, and keeps it or not. */
+static void
+load_profile(MlReader *reader, MlModel *model, bool keep)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "ml model profile", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	MlProfile  *profile = ml_profile_load(reader, model->encoder->schema, model->classes);
+
+	MemoryContextSwitchTo(old);
+	if (keep)
+		model->profile = profile;
+	else
+		MemoryContextDelete(cxt);
+}
+
 static MlModel *
-parse_model(MlReader *reader, bool whole)
+parse_model(MlReader *reader, uint32 version, bool whole)
 {
 	MlModel    *model = palloc0(sizeof(MlModel));
 	int			format = load_algorithm(reader, model);
@@ -332,6 +350,8 @@ parse_model(MlReader *reader, bool whole)
 	model->encoder = ml_encoder_load(reader);
 	load_payload(reader, model, format);
 	load_summaries(reader, model, whole);
+	if (version > 1)
+		load_profile(reader, model, whole);
 	if (ml_read_left(reader) != 0)
 		ml_corrupt("%zu bytes follow the model.", ml_read_left(reader));
 	return model;
@@ -361,7 +381,7 @@ unpack_bytes(const char *data, size_t size, bool whole)
 		ml_corrupt("The checksum does not match.");
 
 	reader.at = BODY_AT;
-	return parse_model(&reader, whole);
+	return parse_model(&reader, version, whole);
 }
 
 static MlModel *

@@ -6,6 +6,7 @@
 
 #include "core/compat.h"
 #include "core/encode.h"
+#include "core/profile.h"
 #include "utils/jsonb.h"
 #include "ml.h"
 
@@ -23,6 +24,7 @@ typedef struct MlModel
 	void	   *fit;			/* what algorithm->predict takes */
 	MlSummary  *summaries;		/* ncells of the training rows, for drift and ml_importance; or NULL */
 	int			nsummaries;
+	MlProfile  *profile;		/* for drift; NULL: none is kept, or the model was unpacked without its summaries */
 } MlModel;
 
 /* The value; deterministic: the same model gives the same bytes. */

@@ -49,6 +49,8 @@ ml_param_type_name(MlParamType type)
 			return "signs";
 		case ML_PARAM_SETS:
 			return "sets";
+		case ML_PARAM_MODEL:
+			return "model";
 	}
 	elog(ERROR, "unknown parameter type %d", (int) type);
 }
@@ -122,7 +124,8 @@ set_default(const MlParam *param, void *out)
 
 	if (def == NULL)
 	{
-		if (param->type == ML_PARAM_COLUMN || param->type == ML_PARAM_SIGNS || param->type == ML_PARAM_SETS)
+		if (param->type == ML_PARAM_COLUMN || param->type == ML_PARAM_SIGNS || param->type == ML_PARAM_SETS ||
+			param->type == ML_PARAM_MODEL)
 			FIELD(char *, out, param) = NULL;
 		else if (param->type == ML_PARAM_REAL)
 			FIELD(double, out, param) = NAN;
@@ -147,6 +150,7 @@ set_default(const MlParam *param, void *out)
 			return NULL;
 		case ML_PARAM_SIGNS:
 		case ML_PARAM_SETS:
+		case ML_PARAM_MODEL:
 			return psprintf("parameter \"%s\" can have no default", param->name);
 		case ML_PARAM_PENALTY:
 			if (strcmp(def, "cv") == 0)
@@ -334,6 +338,7 @@ fail_type(const MlParam *param, JsonbValue *value)
 		[ML_PARAM_COLUMN] = "Expected is the name of a column, as a string.",
 		[ML_PARAM_SIGNS] = "Expected is an object of columns with -1, 0 or 1, as in {\"age\": 1}.",
 		[ML_PARAM_SETS] = "Expected is an array of arrays of columns, as in [[\"age\", \"income\"], [\"city\"]].",
+		[ML_PARAM_MODEL] = "Expected is the name of a model, as a string.",
 	};
 	int			n = 0;
 
@@ -461,6 +466,7 @@ parse_value(const MlParam *param, JsonbValue *value, void *out)
 			FIELD(int, out, param) = choice_find(param, word);
 			break;
 		case ML_PARAM_COLUMN:
+		case ML_PARAM_MODEL:
 			if (word == NULL || word[0] == '\0')
 				fail_type(param, value);
 			FIELD(char *, out, param) = word;
@@ -576,6 +582,7 @@ field_value(const MlParam *param, const void *in, JsonbValue *value)
 			string_value(param->choices[CONST_FIELD(int, in, param)], value);
 			break;
 		case ML_PARAM_COLUMN:
+		case ML_PARAM_MODEL:
 			text = CONST_FIELD(char *, in, param);
 			if (text != NULL)
 				string_value(text, value);

@@ -97,6 +97,7 @@ field_size(MlParamType type)
 		case ML_PARAM_COLUMN:
 		case ML_PARAM_SIGNS:
 		case ML_PARAM_SETS:
+		case ML_PARAM_MODEL:
 			return sizeof(char *);
 	}
 	return SIZE_MAX;			/* an unknown type fits nowhere */

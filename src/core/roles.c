@@ -17,6 +17,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
@@ -86,7 +87,7 @@ find_entries(Oid role, bool delete)
 bool
 ml_role_known(Oid role)
 {
-	return role == BOOTSTRAP_SUPERUSERID || find_entries(role, false);
+	return role < FirstNormalObjectId || find_entries(role, false);
 }
 
 static void
@@ -134,7 +135,7 @@ remove_entry(Oid role)
 void
 ml_role_sync(Oid role)
 {
-	if (role == BOOTSTRAP_SUPERUSERID || !OidIsValid(role))
+	if (role < FirstNormalObjectId || !OidIsValid(role))
 		return;
 	if (needed(role))
 		add_entry(role);
@@ -181,7 +182,7 @@ ml_roles_changed(const TriggerData *trigger)
 	int			all = update || delete ? roles_of(trigger, trigger->tg_trigtuple, roles, now) : now;
 
 	for (int i = 0; i < now; i++)
-		if (OidIsValid(roles[i]) && roles[i] != BOOTSTRAP_SUPERUSERID)
+		if (OidIsValid(roles[i]) && roles[i] >= FirstNormalObjectId)
 			add_entry(roles[i]);
 	for (int i = now; i < all; i++)
 		ml_role_sync(roles[i]);

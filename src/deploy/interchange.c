@@ -5,6 +5,7 @@
  * encodings, the catalog and privileges.  Everything read lives in a context of
  * its own that goes with the call.
  */
+#include "core/audit.h"
 #include "core/catalog.h"
 #include "core/predict.h"
 #include "core/registry.h"
@@ -201,6 +202,34 @@ make_model(FunctionCallInfo fcinfo, const MlAlgorithm *algorithm, const MlForeig
 	return model;
 }
 
+/* What is known of a model from elsewhere: its kind, its columns, and who brought it. */
+static char *
+import_lineage(const MlModel *model, const char *format, const char *note)
+{
+	const char *texts[][2] = {
+		{"format", format}, {"origin", note}, {"role", GetUserNameFromId(GetUserId(), false)},
+		{"session_role", GetUserNameFromId(GetSessionUserId(), false)}
+	};
+	StringInfoData s;
+
+	initStringInfo(&s);
+	appendStringInfoString(&s, "{\"columns\": [");
+	for (int i = 0; i < model->encoder->schema->ncolumns; i++)
+	{
+		appendStringInfoString(&s, i > 0 ? ", {\"name\": " : "{\"name\": ");
+		escape_json(&s, model->encoder->schema->columns[i].name);
+		appendStringInfo(&s, ", \"role\": \"feature\", \"type\": \"%s\"}", model->encoder->schema->columns[i].type);
+	}
+	appendStringInfoChar(&s, ']');
+	for (int i = 0; i < lengthof(texts); i++)
+	{
+		appendStringInfo(&s, ", \"%s\": ", texts[i][0]);
+		escape_json(&s, texts[i][1]);
+	}
+	appendStringInfoChar(&s, '}');
+	return s.data;
+}
+
 /* ml_import(model, data text or bytea, format, features, target, labels) */
 ML_FUNCTION(ml_sql_import)
 {
@@ -249,6 +278,7 @@ ML_FUNCTION(ml_sql_import)
 	row.value = row.baseline = get_float8_nan();
 	row.notes = pg_any_to_server(foreign.note, strlen(foreign.note), PG_UTF8);
 	row.action = "import";
+	row.lineage = import_lineage(model, found.format->name, row.notes);
 	row.elapsed = (GetCurrentTimestamp() - start) / 1e6;
 	version = ml_catalog_store(name, ml_model_pack(model), model, &row);
 
@@ -286,6 +316,27 @@ check_encoding(const MlEncoder *enc, const char *format)
 	}
 }
 
+/* The categories of a column, in the order of the numbers that the model has for them. */
+static void
+put_categories(StringInfo s, const MlColumn *col, const MlEncoding *e)
+{
+	int		   *level = palloc(Max(e->nlevels, 1) * sizeof(int));
+
+	for (int k = 0; k < e->nlevels; k++)
+		level[k] = -1;
+	for (int c = 0; c < e->nlevels; c++)
+		if (e->slot[c] >= 0)
+			level[e->slot[c]] = c;
+	for (int k = 0; k < e->nlevels && level[k] >= 0; k++)
+	{
+		int			length;
+
+		appendStringInfoString(s, k > 0 ? ", " : "");
+		escape_json(s, ml_dict_get(col->dict, level[k], &length));
+	}
+	pfree(level);
+}
+
 /* {"categories": {"cut": ["Fair", ...]}, "labels": [...]}: which code is which text. */
 static char *
 make_note(const MlModel *model)
@@ -298,20 +349,12 @@ make_note(const MlModel *model)
 	appendStringInfoString(&s, "{\"categories\": {");
 	for (int i = 0; i < schema->ncolumns; i++)
 	{
-		const MlColumn *col = &schema->columns[i];
-
 		if (model->encoder->columns[i].code != ML_CODE_LEVEL)
 			continue;
 		appendStringInfoString(&s, comma);
-		escape_json(&s, col->name);
+		escape_json(&s, schema->columns[i].name);
 		appendStringInfoString(&s, ": [");
-		for (int c = 0; c < ml_dict_size(col->dict); c++)
-		{
-			int			length;
-
-			appendStringInfoString(&s, c > 0 ? ", " : "");
-			escape_json(&s, ml_dict_get(col->dict, c, &length));
-		}
+		put_categories(&s, &schema->columns[i], &model->encoder->columns[i]);
 		appendStringInfoString(&s, "]");
 		comma = ", ";
 	}
@@ -323,6 +366,18 @@ make_note(const MlModel *model)
 	}
 	appendStringInfoString(&s, "]}");
 	return pg_server_to_any(s.data, s.len, PG_UTF8);
+}
+
+/* Only of a model by name is it known whose it is. */
+static void
+audit_export(FunctionCallInfo fcinfo, const char *format)
+{
+	MlModelRef	ref;
+
+	if (get_fn_expr_argtype(fcinfo->flinfo, 0) != TEXTOID)
+		return;
+	ml_catalog_resolve(text_to_cstring(PG_GETARG_TEXT_PP(0)), ML_VIEW, false, &ref);
+	ml_audit("export", ref.model_id, ref.name, ref.version, psprintf("{\"format\": \"%s\"}", format));
 }
 
 /* ml_export(model name or value, format) */
@@ -340,7 +395,7 @@ ML_FUNCTION(ml_sql_export)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("format \"%s\" can be read, but not written", name)));
-	if (model->algorithm->save != found.algorithm->save)
+	if (model->algorithm->predict != found.algorithm->predict)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("a model of algorithm \"%s\" cannot be written in format \"%s\"", model->algorithm->name, name)));
@@ -355,5 +410,6 @@ ML_FUNCTION(ml_sql_export)
 	foreign.model = model->fit;
 	ml_writer_init(&writer);
 	found.format->write(&foreign, &writer);
+	audit_export(fcinfo, found.format->name);
 	PG_RETURN_TEXT_P(cstring_to_text(pg_any_to_server(writer.buf.data, writer.buf.len, PG_UTF8)));
 }

@@ -17,9 +17,9 @@ COMMENT ON FUNCTION ml_import(text, bytea, text, text[], text, text[]) IS
 	'Keeps a model of another library (XGBoost''s UBJSON or JSON) under a name: a new version if the name exists. features, labels: names of its columns and classes, in its order, where they differ from those in the model (f0, f1, ...; 0, 1, ...); target: column to measure it by. Categories are given as the numbers they had there. Errors: 22P02 not such a model, 0A000 a kind of it that is not supported, 22023 no such format.';
 
 CREATE FUNCTION ml_export(model text, format text) RETURNS text
-	AS 'MODULE_PATHNAME', 'ml_sql_export' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+	AS 'MODULE_PATHNAME', 'ml_sql_export' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION ml_export(text, text) IS
-	'A tree model in the format of another library: ''xgboost'' gives JSON that XGBoost loads. Which number stands for which category and class is said in its attribute ml_ext. Needs the privilege view. Errors: 0A000 a model that the format cannot hold, 22023 no such format.';
+	'A tree model in the format of another library: ''xgboost'' gives JSON that XGBoost loads. Which number stands for which category and class is said in its attribute ml_ext. Needs the privilege view, and is written to the audit. Errors: 0A000 a model that the format cannot hold, 22023 no such format.';
 
 CREATE FUNCTION ml_export(model ml_model, format text) RETURNS text
 	AS 'MODULE_PATHNAME', 'ml_sql_export' LANGUAGE C STABLE STRICT PARALLEL SAFE;

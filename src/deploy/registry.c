@@ -93,6 +93,7 @@ ml_keep_lock(const char *name, MlPrivilege need, MlLocked *locked)
 	namestrcpy(&key, name);
 	values[0] = Int64GetDatum(model->model_id);
 	values[1] = NameGetDatum(&key);
+	locked->cxt = CurrentMemoryContext;
 	ml_owner_begin(&locked->work);
 	if (ml_owner_run("SELECT COALESCE(promoter::oid::int8, 0) FROM ml.model WHERE model_id = $1 AND name = $2 FOR UPDATE",
 					 2, types, values, NULL) == 0)
@@ -104,15 +105,13 @@ ml_keep_lock(const char *name, MlPrivilege need, MlLocked *locked)
 	ml_acl_require(model, need);
 }
 
-/* Sees the model first, since who promotes need not manage it. */
+/* Which privilege is needed is known only then. */
 void
 ml_keep_lock_promote(const char *name, MlLocked *locked)
 {
-	ml_keep_lock(name, ML_VIEW, locked);
-	if (OidIsValid(locked->promoter))
-		ml_keep_require_promoter(locked);
-	else
-		ml_acl_require(&locked->model, ML_MANAGE);
+	ml_keep_lock(name, ML_PREDICT, locked);
+	ml_acl_require(&locked->model, OidIsValid(locked->promoter) ? ML_VIEW : ML_MANAGE);
+	ml_keep_require_promoter(locked);
 }
 
 void
@@ -170,6 +169,8 @@ ml_keep_run(const MlLocked *locked, const char *sql)
 void
 ml_keep_done(MlLocked *locked, const char *action, int version, const char *detail)
 {
+	if (detail)
+		detail = MemoryContextStrdup(locked->cxt, detail);
 	ml_owner_end(&locked->work);
 	ml_audit(action, locked->model.model_id, locked->model.name, version, detail);
 }

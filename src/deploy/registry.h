@@ -13,6 +13,7 @@ typedef struct MlLocked
 	MlCatalogModel model;
 	Oid			promoter;		/* promotion is reserved to it; InvalidOid: it is not */
 	MlOwnerWork work;
+	MemoryContext cxt;			/* the caller's: SPI has its own, which ends with the work */
 } MlLocked;
 
 extern char *ml_keep_text(FunctionCallInfo fcinfo, int n, const char *name);	/* 22004 for NULL */
@@ -53,6 +54,7 @@ extern void ml_keep_make_current(const MlLocked *locked, int version);
 extern uint64 ml_keep_run(const MlLocked *locked, const char *sql);
 extern uint64 ml_keep_run_version(const MlLocked *locked, const char *sql, int version);
 
+/* Ends the work and writes the audit; the detail may come from SPI's memory. */
 extern void ml_keep_done(MlLocked *locked, const char *action, int version, const char *detail);
 
 #endif

@@ -37,9 +37,9 @@ ml_look_begin(FunctionCallInfo fcinfo, TupleDesc *tupdesc)
 
 /* ---- ml_describe ---- */
 
-/* A line for each member, with its path: "metrics.rmse". */
+/* A line for each member, with its path: "metrics.rmse"; without `omit`. */
 static void
-describe_object(MlRows *rows, const char *prefix, JsonbContainer *object)
+describe_object(MlRows *rows, const char *prefix, JsonbContainer *object, const char *omit)
 {
 	JsonbIterator *it = JsonbIteratorInit(object);
 	JsonbIteratorToken token;
@@ -52,9 +52,11 @@ describe_object(MlRows *rows, const char *prefix, JsonbContainer *object)
 		if (token == WJB_KEY)
 			path = psprintf("%s%s%.*s", prefix, prefix[0] != '\0' ? "." : "",
 							value.val.string.len, value.val.string.val);
+		else if (token == WJB_VALUE && strcmp(path, omit) == 0)
+			continue;
 		else if (token == WJB_VALUE && value.type == jbvBinary &&
 				 JsonContainerIsObject(value.val.binary.data))
-			describe_object(rows, path, value.val.binary.data);
+			describe_object(rows, path, value.val.binary.data, omit);
 		else if (token == WJB_VALUE)
 			ml_row_text(rows, path, ml_json_text(&value));
 	}
@@ -96,9 +98,9 @@ describe_model(MlRows *rows, const MlModel *model)
 	if (model->algorithm->describe != NULL)
 		model->algorithm->describe(model->fit, rows);
 	if (model->params != NULL && JB_ROOT_IS_OBJECT(model->params))
-		describe_object(rows, "parameter", &model->params->root);
+		describe_object(rows, "parameter", &model->params->root, "");
 	if (model->info != NULL && JB_ROOT_IS_OBJECT(model->info))
-		describe_object(rows, "", &model->info->root);
+		describe_object(rows, "", &model->info->root, "holdout");	/* numbers of charts */
 }
 
 ML_FUNCTION(ml_sql_describe)

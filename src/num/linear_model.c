@@ -249,6 +249,25 @@ ml_linear_explain(const void *model, const double *x, int output, double *base, 
 	}
 }
 
+void
+ml_linear_formula(const void *model, MlFormula *out)
+{
+	static const MlFormulaLink links[] = {
+		[ML_LINK_IDENTITY] = ML_FORMULA_IDENTITY, [ML_LINK_LOG] = ML_FORMULA_EXP,
+		[ML_LINK_LOGIT] = ML_FORMULA_LOGISTIC, [ML_LINK_PROBIT] = ML_FORMULA_PROBIT,
+		[ML_LINK_CLOGLOG] = ML_FORMULA_CLOGLOG, [ML_LINK_INVERSE] = ML_FORMULA_INVERSE,
+		[ML_LINK_SQRT] = ML_FORMULA_SQUARE, [ML_LINK_SOFTMAX] = ML_FORMULA_SOFTMAX
+	};
+	const MlLinear *m = model;
+
+	for (int k = 0; k < m->outputs; k++)
+	{
+		out->begin(out, m->alpha[k], 1);
+		out->linear(out, m->beta + (size_t) k * m->p, m->center);
+	}
+	out->link(out, links[m->link]);
+}
+
 /* v' V v, v = (1 or 0, d) */
 static double
 variance_of(const MlLinear *m, const double *x)

@@ -88,6 +88,7 @@ extern void *ml_linear_load(MlReader *reader, int format, int p, int classes);
 extern void ml_linear_describe(const void *model, MlRows *rows);
 extern int	ml_linear_coefficients(const void *model, MlCoefficient *out);
 extern void ml_linear_explain(const void *model, const double *x, int output, double *base, double *contrib);
+extern void ml_linear_formula(const void *model, MlFormula *out);
 extern bool ml_linear_interval(const void *model, const double *x, double level, double *low, double *high);
 
 /* The inverse link of one eta, and d mu / d eta; mu never leaves the family's range by rounding. */

@@ -755,7 +755,8 @@ sorted_quantile(const Weighted *w, int n, double total, double q)
 	/* an item of weight w stands for w equal values in the sorted column */
 	while (i < n - 1 && before + w[i].weight <= floor(position))
 		before += w[i++].weight;
-	if (i < n - 1 && before + w[i].weight < floor(position) + 2)
+	/* of two equal neighbours none is rounded */
+	if (i < n - 1 && before + w[i].weight < floor(position) + 2 && w[i].value != w[i + 1].value)
 	{
 		double		share = position - floor(position);
 

@@ -16,7 +16,7 @@
 
 #define SAMPLE_ROWS 32768		/* a first fit on so many rows saves passes over all of them */
 #define SAMPLE_SALT 0x5a3b1e
-#define FIT_ROWS_BYTES ((Size) 4 << 20)	/* with fit the algorithm keeps the rows: memory is for that */
+#define FIT_ROWS_BYTES ((Size) 1 << 20)	/* with fit the algorithm keeps the rows: memory is for that */
 
 /* ---- collecting ---- */
 
@@ -97,10 +97,10 @@ first_row(Collector *c, const MlRow *from)
 	{
 		MlColumn   *col = &t->schema->columns[i];
 
-		if (col->kind == ML_ARRAY)
+		if (col->kind == ML_ARRAY && t->start == NULL)
 			col->cells = first_array_length(&t->source->columns[t->feature_column[i]],
 									  from->values[i], from->isnull[i]);
-		if (col->kind == ML_CATEGORY)
+		if (col->kind == ML_CATEGORY && t->start == NULL)
 			col->dict = ml_dict_create(t->cxt);
 		col->first_cell = at;
 		at += col->cells;

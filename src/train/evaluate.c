@@ -1,6 +1,7 @@
 /*
  * evaluate.c - ml_evaluate: a model's metrics on rows of a source, beside those
- * of a dummy that knows only the training target's distribution.
+ * of a dummy that knows only the training target's distribution; and the scan
+ * that predicts all rows of a source, which charts use as well.
  */
 #include "train/train.h"
 
@@ -20,6 +21,7 @@
 #include "core/state.h"
 #include "eval/metrics.h"
 #include "train/args.h"
+#include "train/score.h"
 
 typedef struct Scorer
 {
@@ -31,9 +33,9 @@ typedef struct Scorer
 	double	   *cells;
 	double	   *x;
 	double	   *out;
-	double	   *dummy;
-	MlMetrics  *metrics;
-	MlMetrics  *baseline;
+	MlScoredRow	scored;
+	void	   *arg;
+	bool		with_target;
 	int64		rows;
 	int64		skipped;		/* no actual value */
 } Scorer;
@@ -55,19 +57,20 @@ score_row(void *arg, const MlRow *row)
 	Scorer	   *s = arg;
 	const MlModel *model = s->model;
 	int			n = model->encoder->schema->ncolumns;
-	double		y;
+	double		y = NAN;
 
 	if ((++s->rows & 0xfff) == 0)
 		ml_progress_rows(s->rows);
-	if (row->isnull[n])
+	if (s->with_target && row->isnull[n])
 	{
 		s->skipped++;
 		return;
 	}
-	ml_convert(&s->actual, row->values[n], false, &y);
-	if (model->classes > 0 && y == ML_UNSEEN)
+	if (s->with_target)
+		ml_convert(&s->actual, row->values[n], false, &y);
+	if (s->with_target && model->classes > 0 && y == ML_UNSEEN)
 		unknown_class(s, row->values[n]);
-	if (!isfinite(y))
+	if (s->with_target && !isfinite(y))
 		ml_reject_value(model->target, y);
 	for (int i = 0; i < n; i++)
 	{
@@ -78,14 +81,12 @@ score_row(void *arg, const MlRow *row)
 	if (!ml_encode(model->encoder, s->cells, model->encoder->schema->ncells, 1, s->x))
 		ml_encode_error(model->encoder, s->cells);
 	model->algorithm->predict(model->fit, s->x, s->out);
-	ml_metrics_add(s->metrics, y, s->out, 1);
-	if (s->dummy)
-		ml_metrics_add(s->baseline, y, s->dummy, 1);
+	s->scored(s->arg, y, s->out, row->position);
 }
 
 /* The dummy's prediction: mean, share of class 1, or all shares; NULL when the model does not know it. */
-static double *
-model_prior(const MlModel *model)
+double *
+ml_model_prior(const MlModel *model)
 {
 	int			n = model->classes > 2 ? model->classes : 1;
 	double	   *prior = palloc0(n * sizeof(double));
@@ -105,16 +106,11 @@ model_prior(const MlModel *model)
 }
 
 static void
-open_scorer(Scorer *s, const MlSource *source, const int *columns)
+open_target(Scorer *s, Oid type)
 {
-	const MlSchema *schema = s->model->encoder->schema;
-	Oid			type = source->columns[columns[schema->ncolumns]].type;
 	Oid			output;
 	bool		varlena;
 
-	s->converters = palloc0(Max(schema->ncolumns, 1) * sizeof(MlConverter));
-	for (int i = 0; i < schema->ncolumns; i++)
-		ml_converter_init(&s->converters[i], &schema->columns[i], source->columns[columns[i]].type, false);
 	s->target.name = s->model->target;
 	s->target.type = s->model->target_type;
 	s->target.cells = 1;
@@ -130,25 +126,51 @@ open_scorer(Scorer *s, const MlSource *source, const int *columns)
 	else
 		s->target.kind = ML_NUMBER;
 	ml_converter_init(&s->actual, &s->target, type, false);
-	s->cells = palloc(Max(schema->ncells, 1) * sizeof(double));
-	s->x = palloc(Max(s->model->encoder->p, 1) * sizeof(double));
-	s->out = palloc(Max(s->model->classes, 1) * sizeof(double));
-	s->dummy = model_prior(s->model);
-	s->metrics = ml_metrics_create(s->model->task, s->model->classes);
-	s->baseline = ml_metrics_create(s->model->task, s->model->classes);
 }
 
 static void
-evaluate(MlResultRows *rows, const MlModel *model, const char *text)
+open_scorer(Scorer *s, const MlSource *source, const int *columns)
 {
-	MlSource   *source;
+	const MlSchema *schema = s->model->encoder->schema;
+
+	s->converters = palloc0(Max(schema->ncolumns, 1) * sizeof(MlConverter));
+	for (int i = 0; i < schema->ncolumns; i++)
+		ml_converter_init(&s->converters[i], &schema->columns[i], source->columns[columns[i]].type, false);
+	if (s->with_target)
+		open_target(s, source->columns[columns[schema->ncolumns]].type);
+	s->cells = palloc(Max(schema->ncells, 1) * sizeof(double));
+	s->x = palloc(Max(s->model->encoder->p, 1) * sizeof(double));
+	s->out = palloc(Max(s->model->classes, 1) * sizeof(double));
+}
+
+int64
+ml_score_source(const MlModel *model, const char *text, bool target, MlScoredRow scored, void *arg)
+{
 	const MlSchema *schema = model->encoder->schema;
 	int		   *columns = palloc((schema->ncolumns + 1) * sizeof(int));
-	Scorer		s = {0};
-	MlMetricValue *a;
-	MlMetricValue *b;
-	int			n;
+	MlSource   *source = ml_source_open(text);
+	Scorer		s = {.model = model, .scored = scored, .arg = arg};
 
+	ml_progress_relation(source->relid);
+	for (int i = 0; i < schema->ncolumns; i++)
+		columns[i] = ml_source_column(source, schema->columns[i].name);
+	s.with_target = target || (model->target && ml_source_find(source, model->target) >= 0);
+	if (s.with_target)
+		columns[schema->ncolumns] = ml_source_column(source, model->target);
+	open_scorer(&s, source, columns);
+	ml_progress_phase(ML_PHASE_SCORE);
+	ml_stream(source, columns, schema->ncolumns + s.with_target, score_row, &s);
+	if (s.skipped > 0)
+		ereport(NOTICE,
+				(errcode(ERRCODE_SUCCESSFUL_COMPLETION),
+				 errmsg("%lld of %lld rows have no value of \"%s\" and were left out",
+						(long long) s.skipped, (long long) s.rows, model->target)));
+	return s.rows - s.skipped;
+}
+
+void
+ml_score_needs_target(const MlModel *model)
+{
 	if (model->target == NULL && model->task != ML_ANOMALY)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -160,20 +182,41 @@ evaluate(MlResultRows *rows, const MlModel *model, const char *text)
 				 errmsg("algorithm \"%s\" learns without a target, so there is nothing to measure it by",
 						model->algorithm->name),
 				 errhint("Compare the scores of ml_predict with labels of your own, as by ml_auc.")));
-	source = ml_source_open(text);
-	ml_progress_relation(source->relid);
-	for (int i = 0; i < schema->ncolumns; i++)
-		columns[i] = ml_source_column(source, schema->columns[i].name);
-	columns[schema->ncolumns] = ml_source_column(source, model->target);
-	s.model = model;
-	open_scorer(&s, source, columns);
-	ml_progress_phase(ML_PHASE_SCORE);
-	ml_stream(source, columns, schema->ncolumns + 1, score_row, &s);
-	if (s.skipped > 0)
-		ereport(NOTICE,
-				(errcode(ERRCODE_SUCCESSFUL_COMPLETION),
-				 errmsg("%lld of %lld rows have no value of \"%s\" and were left out",
-						(long long) s.skipped, (long long) s.rows, model->target)));
+}
+
+/* ---- ml_evaluate ---- */
+
+typedef struct Measured
+{
+	double	   *dummy;
+	MlMetrics  *metrics;
+	MlMetrics  *baseline;
+} Measured;
+
+static void
+add_measured(void *arg, double actual, const double *predicted, uint64 position)
+{
+	Measured   *m = arg;
+
+	ml_metrics_add(m->metrics, actual, predicted, 1);
+	if (m->dummy)
+		ml_metrics_add(m->baseline, actual, m->dummy, 1);
+}
+
+static void
+evaluate(MlResultRows *rows, const MlModel *model, const char *text)
+{
+	Measured	s;
+	MlMetricValue *a;
+	MlMetricValue *b;
+	int64		used;
+	int			n;
+
+	ml_score_needs_target(model);
+	s.dummy = ml_model_prior(model);
+	s.metrics = ml_metrics_create(model->task, model->classes);
+	s.baseline = ml_metrics_create(model->task, model->classes);
+	used = ml_score_source(model, text, true, add_measured, &s);
 	n = ml_metrics_values(s.metrics, &a);
 	ml_metrics_values(s.baseline, &b);
 	for (int i = 0; i < n; i++)
@@ -186,7 +229,7 @@ evaluate(MlResultRows *rows, const MlModel *model, const char *text)
 		values[2] = Float8GetDatum(a[i].ci_low);
 		values[3] = Float8GetDatum(a[i].ci_high);
 		values[4] = Float8GetDatum(b[i].value);
-		values[5] = Int64GetDatum(s.rows - s.skipped);
+		values[5] = Int64GetDatum(used);
 		nulls[1] = isnan(a[i].value);
 		nulls[2] = isnan(a[i].ci_low);
 		nulls[3] = isnan(a[i].ci_high);

@@ -17,6 +17,7 @@
 #include "core/progress.h"
 #include "core/registry.h"
 #include "core/state.h"
+#include "eval/curves.h"
 #include "eval/metrics.h"
 #include "num/threads.h"
 
@@ -766,8 +767,9 @@ ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *
 	size_t		ncarry = 0;
 
 	ml_balance_classes(t, mask);
-	fit->encoder = ml_learn_encoder(t, mask);
+	fit->encoder = t->start ? t->start->encoder : ml_learn_encoder(t, mask);
 	set_problem(t, fit, params);
+	fit->problem.start = t->start ? t->start->fit : NULL;
 	fit->problem.draft = mask != NULL && !t->keep_measured;
 	reader_open(&r, t, mask, fit->encoder);
 	if (ml_any_target_encoding(t))
@@ -979,7 +981,11 @@ ml_score_rows(MlTraining *t, const MlMask *mask, const MlFit *fit, const double 
 			t->algorithm->predict(fit->model, tile.x + (Size) i * fit->encoder->p, out);
 			ml_metrics_add(model, tile.y[i], out, w);
 			ml_metrics_add(baseline, tile.y[i], dummy, w);
+			if (t->scored)
+				ml_scored_add(t->scored, tile.y[i], out);
 			if (t->duel)
 				ml_rival_add(t->rival, t, tile.y[i], out, row + t->at_rival, w, row[t->at_u]);
+			if (t->curves)
+				ml_curves_add(t->curves, tile.y[i], out, w, row[t->at_key >= 0 ? t->at_key : t->at_u]);
 		}
 }

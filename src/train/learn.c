@@ -309,6 +309,8 @@ target_encoded(const MlTraining *t, int column)
 bool
 ml_any_target_encoding(const MlTraining *t)
 {
+	if (t->start)				/* its encoder has learned them from rows that are no longer here */
+		return false;
 	for (int i = 0; i < t->schema->ncolumns; i++)
 		if (target_encoded(t, i))
 			return true;

@@ -179,6 +179,12 @@ ml_training_lineage(const MlTraining *t, const MlRequest *given, const char *not
 	appendStringInfo(&s, ", \"rows_without_target\": %lld, \"rows_missing\": %lld, \"rows_nonfinite\": %lld",
 					 (long long) t->rows_no_target, (long long) t->rows_missing, (long long) t->rows_nonfinite);
 	appendStringInfo(&s, ", \"row_security\": %s", t->source->row_security ? "true" : "false");
+	if (t->start)
+	{
+		appendStringInfoString(&s, ", \"continued\": {");
+		add_text(&s, "model", t->start_name);
+		appendStringInfo(&s, ", \"version\": %d}", t->start_version);
+	}
 	add_text(&s, "role", GetUserNameFromId(GetUserId(), false));
 	add_text(&s, "session_role", GetUserNameFromId(GetSessionUserId(), false));
 	appendStringInfoChar(&s, '}');

@@ -208,6 +208,11 @@ settle_classes(MlTraining *t)
 			number_classes(t);
 		number_labels(t);
 	}
+	if (t->start)
+	{
+		ml_resume_classes(t);
+		return;
+	}
 	if (t->classes < 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
@@ -281,7 +286,7 @@ settle_features(MlTraining *t)
 	for (int i = 0; i < schema->ncolumns; i++)
 	{
 		MlColumn	col = schema->columns[i];
-		char	   *why = useless(t, i, keep_constant || t->feature_column[i] == t->offset_column);
+		char	   *why = t->start ? NULL : useless(t, i, keep_constant || t->feature_column[i] == t->offset_column);
 
 		if (why)
 		{
@@ -341,7 +346,7 @@ count_missing(MlTraining *t)
 	if (n == 0)
 		ml_nothing_to_learn(t, "no rows to learn from");
 	for (int k = 0; k < t->classes; k++)
-		if (t->class_rows[k] == 0)
+		if (t->class_rows[k] == 0 && t->start == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_EXCEPTION),
 					 errmsg("every row of class \"%s\" has a missing value", t->labels[k]),

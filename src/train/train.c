@@ -198,6 +198,11 @@ resolve_features(MlTraining *t)
 		(void) ml_source_column(source, t->request.exclude[i]);
 	if (t->algorithm && (t->algorithm->flags & ML_NO_FEATURES))
 		return;
+	if (t->start)
+	{
+		ml_resume_features(t);
+		return;
+	}
 	if (t->request.nfeatures >= 0)
 	{
 		for (int i = 0; i < t->request.nfeatures; i++)
@@ -306,12 +311,13 @@ ml_training_open(MlTraining *t, const MlRequest *request)
 	{
 		t->algorithm = ml_registry_find(request->algorithm, false);
 		ml_training_params(t, request->params);
+		ml_resume_open(t);
 		if (t->task == 0 && (t->algorithm->tasks & (t->algorithm->tasks - 1)) == 0)
 			t->task = t->algorithm->tasks;
 	}
 	t->source = ml_source_open(request->source);
 	ml_progress_relation(t->source->relid);
-	if (request->target == NULL)
+	if (t->request.target == NULL)
 		open_without_target(t);
 	else
 		open_target(t);

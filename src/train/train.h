@@ -47,11 +47,17 @@ typedef struct MlTraining
 	const MlAlgorithm *algorithm;
 	bool		compares;		/* without an algorithm named, several are tried; set before ml_training_open */
 	bool		algorithm_open; /* they are still to be tried */
+	bool		stores;			/* a model comes of it; otherwise it is only measured */
 	Jsonb	   *params_json;	/* all, with defaults */
 	void	   *params;
 	MlCoreParams core;
 	uint32		task;			/* 0 until the target is known */
 	MlWarnings	warnings;
+
+	/* Parameter "continue", or NULL: the model that the training goes on from, with its schema and encoder. */
+	MlModel    *start;
+	char	   *start_name;
+	int			start_version;
 
 	/* Columns read: features, then target, weight, offset, split_by, order_by, group when there. */
 	MlSchema   *schema;			/* of the features */
@@ -101,9 +107,11 @@ typedef struct MlTraining
 	bool		fingerprinted;	/* wanted: `fingerprint` */
 	MlFingerprint fingerprint;	/* of the rows that are used */
 
+	struct MlScored *scored;	/* where ml_score_rows is to put predictions, or NULL */
 	MlRival    *rival;			/* a model to be measured on the holdout as well; NULL: none */
 	bool		duel;			/* rows scored now go to it, too */
 	int			at_rival;		/* its outputs in a row; -1: none */
+	struct MlCurves *curves;	/* of the rows that ml_score_rows sees, too; or NULL */
 
 	bool		keep_measured;	/* what is fitted on a part of the rows is the model to be stored */
 	int			repeat;			/* reshuffles u for repeated splits; 0: as collected */
@@ -113,6 +121,11 @@ typedef struct MlTraining
 	int64		rows_missing;	/* dropped by impute = drop */
 	int64		rows_nonfinite;	/* dropped by nonfinite = drop */
 } MlTraining;
+
+/* resume.c: of a training with `start`; the first one sets it, if it is asked for. */
+extern void ml_resume_open(MlTraining *t);
+extern void ml_resume_features(MlTraining *t);
+extern void ml_resume_classes(MlTraining *t);
 
 /* Shared by train.c, collect.c and settle.c. */
 #define ML_MAX_CLASSES 1000
@@ -223,6 +236,23 @@ extern char *ml_training_lineage(const MlTraining *t, const MlRequest *given, co
 /* constraints.c: parameters of types signs and sets */
 extern void ml_constraints_check(const MlTraining *t);	/* their columns are features */
 extern void ml_constraints_set(const MlTraining *t, const MlEncoder *enc, const void *params, MlProblem *problem);
+
+/* profile.c: predictions of rows that the predicting model has not seen, some of them when there are many. */
+#define ML_SCORED_ROOM 65536
+typedef struct MlScored
+{
+	int			classes;
+	int64		n;				/* rows */
+	int			kept;			/* of them */
+	double	   *value;			/* ML_SCORED_ROOM: value, probability of class 1, or of the likeliest class */
+	double	   *hit;			/* ML_SCORED_ROOM: 1 when class 1, or the likeliest one, came true; else 0 */
+	double	   *class_rows;		/* with more than 2 classes */
+} MlScored;
+extern MlScored *ml_scored_create(int classes);
+extern void ml_scored_add(MlScored *scored, double y, const double *out);
+
+/* What the model is to remember of the rows; `scored` may be NULL, `collected`: t->rows are there. */
+extern MlProfile *ml_training_profile(MlTraining *t, const MlScored *scored, bool collected);
 
 struct MlMetrics;
 extern void ml_score_rows(MlTraining *t, const MlMask *mask, const MlFit *fit, const double *dummy,

@@ -23,6 +23,7 @@
 #include "core/catalog.h"
 #include "core/progress.h"
 #include "core/registry.h"
+#include "eval/curves.h"
 #include "eval/metrics.h"
 #include "train/args.h"
 #include "train/streamed.h"
@@ -37,6 +38,9 @@ typedef struct Metric
 	double		value;
 	double		baseline;
 	const char *undefined;
+	double		low;			/* 95 %; NaN: not known */
+	double		high;
+	bool		higher_is_better;
 } Metric;
 
 typedef struct Outcome
@@ -47,7 +51,9 @@ typedef struct Outcome
 	Metric	   *metrics;
 	int			nmetrics;
 	int64		holdout_rows;
+	const char *curves;			/* of the holdout, as JSON; or NULL */
 	bool		refitted;		/* the stored model has learned from the holdout, too */
+	MlProfile  *profile;
 } Outcome;
 
 /* ---- arguments ---- */
@@ -119,7 +125,7 @@ ml_training_begin(const char *command, const MlRequest *request)
 	t->cxt = cxt;
 	t->warnings.cxt = cxt;
 	ml_warnings_push(&t->warnings);
-	t->compares = strcmp(command, "cv") != 0;
+	t->compares = t->stores = strcmp(command, "cv") != 0;
 	ml_progress_start(command, InvalidOid);
 	ml_progress_phase(ML_PHASE_ANALYZE);
 	ml_training_open(t, request);
@@ -151,6 +157,9 @@ keep_metrics(Outcome *o, MlMetrics *model, MlMetrics *baseline)
 		o->metrics[i].value = a[i].value;
 		o->metrics[i].baseline = b[i].value;
 		o->metrics[i].undefined = a[i].undefined;
+		o->metrics[i].low = a[i].ci_low;
+		o->metrics[i].high = a[i].ci_high;
+		o->metrics[i].higher_is_better = a[i].higher_is_better;
 	}
 	o->nmetrics = n;
 }
@@ -182,6 +191,36 @@ warn_perfect(const MlTraining *t, const Outcome *o)
 	if (o->holdout_rows >= 50 &&
 		(metric_value(o, "auc") == 1 || metric_value(o, "r2") > 1 - 1e-9))
 		ml_warn("the model makes no error on the holdout: a feature may give the target away");
+}
+
+/* Measures the rows of the mask, and keeps what charts of them need. */
+static void
+measure(MlTraining *t, Outcome *o, const MlMask *mask, const MlFit *fit)
+{
+	MlMetrics  *model = ml_metrics_create(t->task, t->classes);
+	MlMetrics  *baseline = ml_metrics_create(t->task, t->classes);
+	StringInfoData curves;
+
+	t->curves = ml_curves_create(t->task, t->classes);
+	t->scored = ml_scored_create(t->classes);
+	if (t->rival)
+	{
+		ml_rival_begin(t->rival, t);
+		t->duel = t->rival->measured;
+	}
+	ml_score_rows(t, mask, fit, fit->prior, model, baseline);
+	if (t->duel)
+		ml_rival_end(t->rival);
+	t->duel = false;
+	keep_metrics(o, model, baseline);
+	o->holdout_rows = ml_metrics_rows(model);
+	initStringInfo(&curves);
+	ml_curves_json(t->curves, false, &curves);
+	o->curves = curves.data;
+	ml_curves_free(t->curves);
+	t->curves = NULL;
+	ml_metrics_free(model);
+	ml_metrics_free(baseline);
 }
 
 /* ---- the two ways ---- */
@@ -233,9 +272,6 @@ train_collected(MlTraining *t, Outcome *o)
 				(long long) t->rows_used);
 	else if (shares[0] > 0)
 	{
-		MlMetrics  *model = ml_metrics_create(t->task, t->classes);
-		MlMetrics  *baseline = ml_metrics_create(t->task, t->classes);
-
 		holdout.split = train.split = ml_training_split(t, 2, shares);
 		holdout.inside = true;
 		ml_choose_algorithm(t, &train);
@@ -244,19 +280,7 @@ train_collected(MlTraining *t, Outcome *o)
 		t->keep_measured = keeps_measured(t, shares[1]);
 		measured = t->keep_measured ? ml_fit_rows(t, &train, o->params, NULL) : quiet_fit(t, &train, o->params);
 		ml_progress_phase(ML_PHASE_SCORE);
-		if (t->rival)
-		{
-			ml_rival_begin(t->rival, t);
-			t->duel = t->rival->measured;
-		}
-		ml_score_rows(t, &holdout, measured, measured->prior, model, baseline);
-		if (t->duel)
-			ml_rival_end(t->rival);
-		t->duel = false;
-		keep_metrics(o, model, baseline);
-		o->holdout_rows = ml_metrics_rows(model);
-		ml_metrics_free(model);
-		ml_metrics_free(baseline);
+		measure(t, o, &holdout, measured);
 	}
 	ml_choose_algorithm(t, NULL);
 	if (t->keep_measured)
@@ -298,6 +322,8 @@ train_streamed(MlTraining *t, Outcome *o)
 		o->metrics[i].name = s->names[i];
 		o->metrics[i].value = s->values[i];
 		o->metrics[i].baseline = s->baselines[i];
+		o->metrics[i].low = o->metrics[i].high = get_float8_nan();
+		o->metrics[i].higher_is_better = strcmp(s->names[i], "r2") == 0;
 		o->metrics[i].undefined = isnan(s->values[i]) ? "the actual values are constant" : NULL;
 	}
 	o->holdout_rows = (int64) ml_state_part(s->state, 0)->n;
@@ -313,6 +339,27 @@ json_number(StringInfo out, double value)
 		appendStringInfoString(out, DatumGetCString(DirectFunctionCall1(float8out, Float8GetDatum(value))));
 	else
 		appendStringInfoString(out, "null");
+}
+
+/* What ml_plot and ml_report show of the holdout beside the metrics. */
+static void
+add_holdout(const Outcome *o, StringInfo s)
+{
+	const char *separator = "";
+
+	appendStringInfoString(s, ", \"holdout\": {\"intervals\": {");
+	for (int i = 0; i < o->nmetrics; i++)
+	{
+		if (isnan(o->metrics[i].low) || isnan(o->metrics[i].high))
+			continue;
+		appendStringInfo(s, "%s\"%s\": [", separator, o->metrics[i].name);
+		json_number(s, o->metrics[i].low);
+		appendStringInfoString(s, ", ");
+		json_number(s, o->metrics[i].high);
+		appendStringInfoChar(s, ']');
+		separator = ", ";
+	}
+	appendStringInfo(s, "}, \"curves\": %s}", o->curves);
 }
 
 static Jsonb *
@@ -345,6 +392,8 @@ model_info(const MlTraining *t, const Outcome *o)
 	}
 	appendStringInfo(&s, "}, \"refit\": %s, \"converged\": %s", o->refitted ? "true" : "false",
 					 o->fit->converged ? "true" : "false");
+	if (o->curves && o->holdout_rows > 0)
+		add_holdout(o, &s);
 	if (o->fit->stop)
 	{
 		appendStringInfoString(&s, ", \"stop\": ");
@@ -380,6 +429,7 @@ build_model(const MlTraining *t, const Outcome *o)
 	model->fit = o->fit->model;
 	model->summaries = t->summaries;
 	model->nsummaries = t->schema->ncells;
+	model->profile = o->profile;
 	return model;
 }
 
@@ -408,15 +458,35 @@ read_request(FunctionCallInfo fcinfo, int first, MlRequest *r)
 	r->seed = PG_GETARG_INT64(first + 11);
 }
 
+/* What the model is to remember for its monitoring. */
+static void
+keep_profile(MlTraining *t, Outcome *o, bool collected)
+{
+	MlProfile  *profile = ml_training_profile(t, t->scored, collected);
+
+	profile->nmetrics = o->nmetrics;
+	profile->metrics = palloc0(Max(o->nmetrics, 1) * sizeof(MlProfileMetric));
+	for (int i = 0; i < o->nmetrics; i++)
+		profile->metrics[i] = (MlProfileMetric)
+		{
+			pstrdup(o->metrics[i].name), o->metrics[i].value, o->metrics[i].low, o->metrics[i].high,
+				o->metrics[i].higher_is_better
+		};
+	o->profile = profile;
+}
+
 static void
 run(MlTraining *t, Outcome *o)
 {
-	if (!train_streamed(t, o))
+	bool		streamed = train_streamed(t, o);
+
+	if (!streamed)
 	{
 		memset(o, 0, sizeof(*o));
 		t->rows_read = t->rows_no_target = 0;
 		train_collected(t, o);
 	}
+	keep_profile(t, o, !streamed);
 	if (o->nmetrics > 0 && o->holdout_rows == 0)
 		ml_warn("the holdout has no rows: nothing is known of the model's quality");
 	warn_perfect(t, o);
@@ -514,7 +584,11 @@ ml_train_run(MlTrained *d, const char *command, const MlRequest *request, const 
 int
 ml_train_store(MlTrained *d, const char *name)
 {
-	d->row.warnings = d->training->warnings.messages;
+	const MlTraining *t = d->training;
+
+	if (t->start && strcmp(t->start_name, name) == 0)
+		d->row.parent = t->start_version;
+	d->row.warnings = t->warnings.messages;
 	d->row.elapsed = (GetCurrentTimestamp() - d->start) / 1e6;
 	return ml_catalog_store(name, ml_model_pack(d->model), d->model, &d->row);
 }

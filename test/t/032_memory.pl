@@ -109,6 +109,7 @@ foreach my $workers (0, 2)
 	$node->poll_query_until('postgres', 'SELECT true');
 	is($node->safe_psql('postgres', "SELECT sum(ml_predict('one', t)), sum((ml_probabilities('two', t)->>'a')::float8), sum(ml_predict('three', t)) FROM t"),
 		$before, "after a kill ($workers workers) the models predict what they predicted");
+	is($node->safe_psql('postgres', 'SELECT * FROM ml_verify()'), '', 'and nothing is broken');
 	is($node->safe_psql('postgres', "SELECT count(*), (SELECT count(*) FROM ml.progress), (SELECT count(*) FROM pg_ls_tmpdir()),
 		(SELECT count(*) FROM ml.versions WHERE model = 'one') FROM ml.models WHERE model = 'm'"), '0|0|0|1', 'and nothing of the training is left');
 	is($node->safe_psql('postgres', "SELECT version FROM ml_train('after$workers', 't', 'y', 'linear')"), '1', 'trainings go on');

@@ -262,6 +262,18 @@ baseline_explain(const void *model, const double *x, int output, double *base, d
 		*base = log(fmax(m->value[class], DBL_MIN)) - log(fmax(1.0 - m->value[class], DBL_MIN));
 }
 
+static void
+baseline_formula(const void *model, MlFormula *out)
+{
+	const Baseline *m = model;
+	int			first = m->classes == 2 ? 1 : out->output < 0 ? 0 : out->output;
+	int			last = m->classes > 2 && out->output < 0 ? m->classes - 1 : first;
+
+	for (int k = first; k <= last; k++)
+		out->begin(out, m->value[k], 1);
+	out->link(out, ML_FORMULA_IDENTITY);
+}
+
 static bool
 baseline_interval(const void *model, const double *x, double level, double *low, double *high)
 {
@@ -295,5 +307,6 @@ const MlAlgorithm ml_algo_baseline = {
 	.describe = baseline_describe,
 	.coefficients = baseline_coefficients,
 	.explain = baseline_explain,
+	.formula = baseline_formula,
 	.interval = baseline_interval,
 };

@@ -444,6 +444,7 @@ const MlAlgorithm ml_algo_lasso = {
 	.describe = net_describe,
 	.coefficients = ml_linear_coefficients,
 	.explain = ml_linear_explain,
+	.formula = ml_linear_formula,
 	.interval = ml_linear_interval,
 };
 
@@ -467,5 +468,6 @@ const MlAlgorithm ml_algo_elastic_net = {
 	.describe = net_describe,
 	.coefficients = ml_linear_coefficients,
 	.explain = ml_linear_explain,
+	.formula = ml_linear_formula,
 	.interval = ml_linear_interval,
 };

@@ -645,5 +645,6 @@ const MlAlgorithm ml_algo_linear = {
 	.describe = ml_linear_describe,
 	.coefficients = ml_linear_coefficients,
 	.explain = ml_linear_explain,
+	.formula = ml_linear_formula,
 	.interval = ml_linear_interval,
 };

@@ -244,5 +244,6 @@ const MlAlgorithm ml_algo_ridge = {
 	.describe = ml_linear_describe,
 	.coefficients = ridge_coefficients,
 	.explain = ml_linear_explain,
+	.formula = ml_linear_formula,
 	.interval = ml_linear_interval,
 };

@@ -41,6 +41,7 @@ typedef struct MlBoostingParams
 	char	   *monotone;
 	char	   *interactions;
 	char	   *group;
+	char	   *start;
 } MlBoostingParams;
 
 /* What the rows of a block add up to in a pass; order-independent, but for the losses of a progress report. */

@@ -36,6 +36,7 @@ const MlAlgorithm ml_algo_decision_tree = {
 	.load = ml_forest_load,
 	.describe = ml_forest_describe,
 	.explain = ml_trees_explain,
+	.formula = ml_trees_formula,
 	.importance = ml_trees_importance,
 	.importance_by = ml_trees_importance_by,
 };

@@ -85,6 +85,8 @@ static const MlParam boosting_params[] = {
 	ML_PARAM_SETS, FIELD(interactions), NULL},
 	{"group", "column that says which rows are ranked together (lambdarank)",
 	ML_PARAM_COLUMN, FIELD(group), NULL},
+	{"continue", "model, or model@version, to which n_estimators more rounds are added; its columns and classes are used",
+	ML_PARAM_MODEL, FIELD(start), NULL},
 	{NULL}
 };
 
@@ -113,6 +115,8 @@ boosting_check(const void *given, uint32_t task)
 		ml_fail_param("\"base_score\" must be greater than 0 for objective \"%s\"", name);
 	if (!isnan(params->base_score) && task == ML_CLASSIFICATION && !(params->base_score > 0 && params->base_score < 1))
 		ml_fail_param("\"base_score\" must be a probability between 0 and 1 for classification");
+	if (params->start != NULL && !isnan(params->base_score))
+		ml_fail_param("\"base_score\" has no effect with \"continue\"");
 	if (params->max_leaves == 1)
 		ml_fail_param("\"max_leaves\" must be 0 or at least 2");
 	if (params->scale_pos_weight != 1 &&
@@ -471,6 +475,7 @@ const MlAlgorithm ml_algo_gradient_boosting = {
 	.load = ml_trees_load,
 	.describe = ml_trees_describe,
 	.explain = ml_trees_explain,
+	.formula = ml_trees_formula,
 	.importance = ml_trees_importance,
 	.importance_by = ml_trees_importance_by,
 	.formats = formats,

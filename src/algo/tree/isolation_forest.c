@@ -577,5 +577,6 @@ const MlAlgorithm ml_algo_isolation_forest = {
 	.load = ml_trees_load,
 	.describe = ml_trees_describe,
 	.explain = ml_trees_explain,
+	.formula = ml_trees_formula,
 	.importance_by = ml_trees_importance_by,
 };

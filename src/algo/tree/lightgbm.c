@@ -3,7 +3,8 @@
  * Reading trusts nothing.
  *
  * A text is a list of name=value lines: a header, then a section a tree.
- * LightGBM sends x <= t left; the threshold here is the next double above t.
+ * LightGBM sends x <= t left, with tiny numbers taken for 0; the threshold here is the next
+ * double above t.
  * Of a category split the listed ones go left, all others and missing ones right.
  */
 #include "foreign.h"
@@ -23,6 +24,7 @@
 #define MISSING_TYPE(decision) ((decision) >> 2 & 3)
 #define MISSING_NONE 0			/* a missing number is taken for 0 */
 #define MISSING_ZERO 1			/* and 0 for a missing one */
+#define ZERO 1e-35f				/* numbers no larger are taken for 0 */
 
 /* Lines of the header or of a tree, as they lie in the input. */
 typedef struct Section
@@ -64,7 +66,7 @@ next_line(Text *text, const char **line, size_t *length)
 	return true;
 }
 
-/* Lines up to an empty one; false at the end of the trees. */
+/* Lines up to an empty one, which all sections of a model have behind them; false at the end of the trees. */
 static bool
 read_section(Text *text, Section *s)
 {
@@ -92,7 +94,9 @@ read_section(Text *text, Section *s)
 		s->length[s->n] = equals ? length - (equals + 1 - line) : 0;
 		s->n++;
 	}
-	return s->n > 0;
+	if (s->n > 0)
+		ml_malformed("the model ends within a section");
+	return false;
 }
 
 static int
@@ -168,7 +172,18 @@ typedef struct Header
 	double		factor;			/* of the sum before the link */
 	int			per_round;		/* trees of a round: one a class */
 	bool		average;
+	int			trees;			/* -1: not said */
 } Header;
+
+static int
+count_words(const char *text, size_t length)
+{
+	int			n = 0;
+
+	for (size_t i = 0; i < length; i++)
+		n += text[i] != ' ' && (i == 0 || text[i - 1] == ' ');
+	return n;
+}
 
 static char *
 copy_text(const char *bytes, size_t length)
@@ -260,6 +275,7 @@ read_header(const Section *s, Header *h, MlForeign *out)
 {
 	int			objective = find(s, "objective");
 	int			version = find(s, "version");
+	int			sizes = find(s, "tree_sizes");
 	char	   *text;
 	char	   *note = ml_alloc(120, 1);
 
@@ -267,6 +283,7 @@ read_header(const Section *s, Header *h, MlForeign *out)
 	h->per_round = count_of(s, "num_tree_per_iteration", MAX_CLASSES);
 	if (h->per_round == 0)
 		ml_malformed("line \"num_tree_per_iteration=\" is 0");
+	h->trees = sizes < 0 ? -1 : count_words(s->value[sizes], s->length[sizes]);
 	h->average = find(s, "average_output") >= 0;
 	out->p = 1 + count_of(s, "max_feature_idx", MAX_FEATURES - 1);
 	text = objective < 0 ? copy_text("custom", 6) : copy_text(s->value[objective], s->length[objective]);
@@ -328,7 +345,10 @@ read_split(MlForeignNode *node, double threshold, int decision)
 		node->missing_left = 0 <= threshold;
 	if (MISSING_TYPE(decision) == MISSING_ZERO && node->missing_left != (0 <= threshold))
 		ml_unsupported("a model that takes zeros for missing values (zero_as_missing)");
-	node->threshold = nextafter(threshold, INFINITY);
+	if (fabs(threshold) <= ZERO)
+		node->threshold = threshold < 0 ? -ZERO : nextafter(ZERO, INFINITY);
+	else
+		node->threshold = nextafter(threshold, INFINITY);
 	if (isinf(node->threshold))
 		node->threshold = threshold;
 }
@@ -377,10 +397,11 @@ read_tree(MlForeignTree *to, const Section *s, int p, double factor)
 		}
 		for (int i = 0; i < splits; i++)
 		{
-			int			kind = (int) decision[i] & 15;
+			int			kind;
 
 			if (!(decision[i] >= 0 && decision[i] < 16))
 				ml_malformed("a split of decision type %g", decision[i]);
+			kind = (int) decision[i];
 			if (!(feature[i] >= 0 && feature[i] < p))
 				ml_malformed("a tree splits by feature %g of %d", feature[i], p);
 			node[i].left = child(left[i], leaves);
@@ -440,12 +461,14 @@ read_lightgbm(const char *bytes, size_t size, MlForeign *out)
 		factor = h.per_round == 2 && n % 2 == 0 ? -h.factor : h.factor;
 		read_tree(&tree[n++], s, out->p, factor);
 	}
+	if (h.trees >= 0 && n != h.trees)
+		ml_malformed("the model has %d trees, but was written with %d", n, h.trees);
 	if (n % h.per_round != 0)
 		ml_malformed("%d trees are not a whole number of rounds of %d", n, h.per_round);
 	out->model = result = ml_foreign_trees(out->p, out->classes, tree, n);
 	result->link = h.link == ML_LINK_SOFTMAX && out->classes == 2 ? ML_LINK_LOGISTIC : h.link;
 	result->objective = objective;
-	for (uint32_t i = 0; h.average && i < result->nleaves; i++)
+	for (uint32_t i = 0; h.average && n > 0 && i < result->nleaves; i++)
 		result->value[i] /= n / h.per_round;
 	out->levels = result->levels;
 }

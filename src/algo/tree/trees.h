@@ -111,6 +111,7 @@ extern void *ml_trees_load(MlReader *reader, int format, int p, int classes);
 extern void ml_trees_describe(const void *model, MlRows *rows);
 extern void ml_trees_importance(const void *model, double *share);	/* gain */
 extern void ml_trees_explain(const void *model, const double *x, int output, double *base, double *contrib);
+extern void ml_trees_formula(const void *model, MlFormula *out);	/* formula.c */
 
 /* Total "gain" or "cover" of the splits of a column, or how many "splits"; false for another method. */
 extern bool ml_trees_importance_by(const void *model, const char *method, double *share);

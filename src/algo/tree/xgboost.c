@@ -9,7 +9,9 @@
  */
 #include "document.h"
 #include "foreign.h"
+#include "walk.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -171,17 +173,17 @@ static double
 base_margin(double base, MlTreeLink link)
 {
 	if (!isfinite(base))
-		ml_malformed("base_score is %g", base);
+		ml_malformed("the base_score is %g", base);
 	if (link == ML_LINK_LOGISTIC)
 	{
 		if (!(base > 0 && base < 1))
-			ml_malformed("base_score %g is not a probability", base);
+			ml_malformed("the base_score %g is not a probability", base);
 		return log(base / (1 - base));
 	}
 	if (link == ML_LINK_LOG)
 	{
 		if (!(base > 0))
-			ml_malformed("base_score %g is not positive", base);
+			ml_malformed("the base_score %g is not positive", base);
 		return log(base);
 	}
 	return base;
@@ -203,13 +205,13 @@ read_base(const MlValue *model, const Objective *objective, double *base, int n)
 		double		number = strtod(at, &end);
 
 		if (end == at || given == n)
-			ml_malformed("base_score \"%.60s\" is not a number for each class", text);
+			ml_malformed("the base_score \"%.60s\" is not a number for each class", text);
 		base[given++] = base_margin(number, objective->link);
 		if (!list || *end != ',')
 			break;
 	}
 	if (strcmp(end, list ? "]" : "") != 0 || (given != 1 && given != n))
-		ml_malformed("base_score \"%.60s\" is not a number for each class", text);
+		ml_malformed("the base_score \"%.60s\" is not a number for each class", text);
 	for (int k = given; k < n; k++)
 		base[k] = base[0];
 }
@@ -438,19 +440,26 @@ typedef struct TreeWriter
 	MlWriter   *out;
 } TreeWriter;
 
-/* The smallest float that is not below a double: (float) x < it when x < threshold, but for rounding of x. */
+/*
+ * The smallest float that is not below a double, so that floats go where they
+ * went; a finite one, since JSON has no other.
+ */
 static float
 float_above(double x)
 {
-	float		f = (float) x;
+	float		f = fminf(fmaxf((float) x, -FLT_MAX), FLT_MAX);
 
-	return f < x ? nextafterf(f, INFINITY) : f;
+	return f < x && f < FLT_MAX ? nextafterf(f, INFINITY) : f;
 }
 
-static double
+static float
 leaf_value(const TreeWriter *w, uint32_t i)
 {
-	return w->trees->value[w->trees->leaf[i]] * w->factor + w->base;
+	double		value = w->trees->value[w->trees->leaf[i]] * w->factor + w->base;
+
+	if (fabs(value) > FLT_MAX)
+		ml_unsupported("a leaf of value %g in this format", value);
+	return (float) value;
 }
 
 static void
@@ -477,19 +486,19 @@ put_item(const TreeWriter *w, uint32_t i, NodeItem item)
 			put(w->out, "%u", leaf ? 0 : node->feature & ML_NODE_FEATURE);
 			break;
 		case CONDITION:
-			put(w->out, "%.8E", leaf ? (float) leaf_value(w, i) : category ? 0 : float_above(node->threshold));
+			put(w->out, "%.8E", leaf ? leaf_value(w, i) : category ? 0 : float_above(node->threshold));
 			break;
 		case MISSING_LEFT:
 			put(w->out, "%d", !leaf && !(node->feature & ML_NODE_MISSING_RIGHT));
 			break;
 		case GAIN:
-			put(w->out, "%.8E", (float) t->gain[i]);
+			put(w->out, "%.8E", fmin(t->gain[i], FLT_MAX));
 			break;
 		case COVER:
-			put(w->out, "%.8E", (float) t->cover[i]);
+			put(w->out, "%.8E", t->cover[i]);
 			break;
 		case WEIGHT:
-			put(w->out, "%.8E", leaf ? (float) leaf_value(w, i) : 0);
+			put(w->out, "%.8E", leaf ? leaf_value(w, i) : 0);
 			break;
 		case SPLIT_TYPE:
 			put(w->out, "%d", category);
@@ -510,12 +519,32 @@ put_items(const TreeWriter *w, const char *name, NodeItem item)
 	put(w->out, "],");
 }
 
-/* Categories that go right; the first pass counts, the second prints them. */
+/* Prints the categories that go right from split i, unless comma is NULL; how many they are. */
+static size_t
+put_set(const TreeWriter *w, uint32_t i, const char **comma)
+{
+	const MlTrees *t = w->trees;
+	int			levels = t->levels[t->node[i].feature & ML_NODE_FEATURE];
+	size_t		size = 0;
+
+	for (int c = 0; c <= levels; c++)
+	{
+		/* An empty list is not read: one beyond all categories, where only missing values go right. */
+		if (c < levels ? !ml_category_right(t, i, c) : size > 0)
+			continue;
+		size++;
+		if (comma)
+			put(w->out, "%s%d", *comma, c);
+		if (comma)
+			*comma = ",";
+	}
+	return size;
+}
+
 static void
 put_categories(const TreeWriter *w)
 {
 	static const char *const names[] = {"categories", "categories_nodes", "categories_segments", "categories_sizes"};
-	const MlTrees *t = w->trees;
 
 	for (int what = 0; what < 4; what++)
 	{
@@ -525,32 +554,15 @@ put_categories(const TreeWriter *w)
 		put(w->out, "\"%s\":[", names[what]);
 		for (uint32_t i = w->first; i < w->first + w->n; i++)
 		{
-			const MlTreeNode *node = &t->node[i];
-			int			levels = t->levels[node->feature & ML_NODE_FEATURE];
-			const uint32_t *set = t->sets + t->leaf[i];
-			size_t		size = 0;
+			uint32_t	feature = w->trees->node[i].feature;
+			size_t		size;
 
-			if (!(node->feature & ML_NODE_CATEGORY) || (node->feature & ML_NODE_LEAF))
+			if (!(feature & ML_NODE_CATEGORY) || (feature & ML_NODE_LEAF))
 				continue;
-			for (int c = 0; c < levels; c++)
-			{
-				bool		listed = (uint32_t) c / 32 < set[0];
-				bool		goes_left = listed ? set[1 + c / 32] >> (c % 32) & 1 : (node->feature & ML_NODE_OTHERS_LEFT) != 0;
-
-				if (goes_left)
-					continue;
-				size++;
-				if (what == 0)
-				{
-					put(w->out, "%s%d", comma, c);
-					comma = ",";
-				}
-			}
+			size = put_set(w, i, what == 0 ? &comma : NULL);
 			if (what > 0)
-			{
 				put(w->out, "%s%zu", comma, what == 1 ? (size_t) (i - w->first) : what == 2 ? start : size);
-				comma = ",";
-			}
+			comma = ",";
 			start += size;
 		}
 		put(w->out, "],");
