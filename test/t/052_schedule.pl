@@ -91,6 +91,7 @@ $node->stop('immediate');
 $h->finish;
 $node->start;
 is($node->safe_psql('postgres', q{SELECT model_id, current_version, last_version, history FROM ml.model}), $before, 'a crash undoes it');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM ml_verify()}), '0', 'the registry is whole');
 is(as('alice', q{SELECT decision FROM ml_retrain('renamed', '"t''; DROP"', promote => 'always')}), 'promoted', 'and it can be done again');
 
 $node->stop;
