@@ -97,7 +97,7 @@ SELECT octet_length(html) = length(html) AND html !~ '[^\x01-\x7e]' AS ascii,
 	(SELECT count(*) FROM regexp_matches(html, '<script type="application/json" data-chart="chart-[a-z]+">', 'g')) AS charts,
 	(SELECT count(*) FROM regexp_matches(html, '<script', 'g')) AS opened,
 	(SELECT count(*) FROM regexp_matches(html, '</script>', 'g')) AS closed,
-	(SELECT count(*) FROM regexp_matches(split_part(html, '<script>', 1), '<img|<b>|<!--|</title>x|</p><script>alert', 'g')) AS broken FROM page;
+	(SELECT count(*) FROM regexp_matches(split_part(html, '<script>', 1), '<img|<b>[^0-9]|<!--|</title>x|</p><script>alert', 'g')) AS broken FROM page;
 SELECT count(*) AS specifications, bool_and(jsonb_typeof(m[1]::jsonb) = 'object') AS whole
 	FROM page, regexp_matches(html, '<script type="application/json"[^>]*>([^<]*)</script>', 'g') m;
 SELECT regexp_replace(html, '^.*http-equiv="Content-Security-Policy" content="([^"]*)".*$', '\1') ~

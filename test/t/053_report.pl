@@ -33,10 +33,10 @@ my %charts = (
 	species => [ 'species', undef, 6 ],
 	price => [ 'price', 'diamonds_new', 5 ],
 	bad => [ '<img src=a onerror=document.title=4>', 'bad', 6 ]);
-my $chromium = (grep { -x } map { ("$_/chromium", "$_/google-chrome") } split /:/, $ENV{PATH})[0];
+my ($chromium) = grep { -x } map { "$_/chromium" } split /:/, $ENV{PATH};
 ok(defined $chromium, 'there is Chromium') if $ENV{ML_TEST_BROWSER};
-my @common = qw(--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars
-  --enable-logging=stderr --virtual-time-budget=20000 --window-size=1280,4000);
+my @common = (qw(--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars),
+	qw(--enable-logging=stderr --virtual-time-budget=20000), '--window-size=1280,4000');
 
 sub look
 {
@@ -62,7 +62,8 @@ for my $name (sort keys %charts)
 	next unless $chromium;
 	my ($dom, $console) = look($file, '--dump-dom');
 	is($console, '', "$name: the console is silent");
-	is(scalar(() = $dom =~ /<div class="chart[^>]*data-drawn="">\s*<svg/g) || scalar(() = $dom =~ /data-drawn=""/g), $count, "$name: all charts are drawn");
+	$dom =~ s/<script.*?<\/script>//gs;
+	is(scalar(() = $dom =~ /data-drawn=""/g), $count, "$name: all charts are drawn");
 	is(scalar(() = $dom =~ /<svg/g), $count, "$name: as SVG");
 	my ($title) = $dom =~ m{<title>(.*?)</title>}s;
 	like($title, qr/, version \d+$/, "$name: no foreign script has run");
