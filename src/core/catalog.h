@@ -55,6 +55,7 @@ typedef struct MlVersionRow
 	const char *detail;			/* more members of the audit's JSON object, each after ", "; NULL: none */
 	bool		challenger;		/* does not become the current version, unless it is the first */
 	int			parent;			/* version that this one was made from; 0: the current one, if there is one */
+	bytea	   *state;			/* for ml.training_state; NULL: not kept */
 	const MlFingerprint *fingerprint;	/* of the rows; NULL: not known */
 	const char *lineage;		/* a JSON object, see train/lineage.c; "parent" is added; NULL: nothing is known */
 } MlVersionRow;

@@ -70,6 +70,14 @@ COMMENT ON COLUMN ml.version.lineage IS 'recipe (the arguments of ml_train), rel
 COMMENT ON COLUMN ml.version.archived_at IS 'when it was put away: it still predicts when asked for by number';
 COMMENT ON COLUMN ml.version.stale IS 'why it should be trained again';
 
+CREATE TABLE ml.training_state (
+	version_id bigint PRIMARY KEY REFERENCES ml.version ON DELETE CASCADE,
+	state bytea NOT NULL
+);
+ALTER TABLE ml.training_state ALTER COLUMN state SET STORAGE EXTERNAL;
+COMMENT ON TABLE ml.training_state IS
+	'of versions trained with keep_state: the sums that ml_update adds rows to and ml_forget takes them from';
+
 CREATE TABLE ml.alias (
 	model_id bigint NOT NULL REFERENCES ml.model ON DELETE CASCADE,
 	alias name NOT NULL,
@@ -184,6 +192,7 @@ ALTER TABLE ml.model OWNER TO @extowner@;
 ALTER TABLE ml.version OWNER TO @extowner@;
 ALTER TABLE ml.privilege OWNER TO @extowner@;
 ALTER TABLE ml.alias OWNER TO @extowner@;
+ALTER TABLE ml.training_state OWNER TO @extowner@;
 ALTER VIEW ml.models OWNER TO @extowner@;
 ALTER VIEW ml.versions OWNER TO @extowner@;
 ALTER VIEW ml.privileges OWNER TO @extowner@;
@@ -191,7 +200,7 @@ ALTER VIEW ml.roles OWNER TO @extowner@;
 
 -- Nobody is granted a table; whoever is granted one later sees, through these
 -- policies, the models that he may view and changes nothing.
-REVOKE ALL ON ml.model, ml.version, ml.privilege, ml.alias FROM PUBLIC;
+REVOKE ALL ON ml.model, ml.version, ml.privilege, ml.alias, ml.training_state FROM PUBLIC;
 REVOKE ALL ON SEQUENCE ml.model_id_seq, ml.version_id_seq FROM PUBLIC;
 GRANT USAGE ON SCHEMA ml TO PUBLIC;
 GRANT SELECT ON ml.models, ml.versions, ml.privileges, ml.roles TO PUBLIC;
@@ -200,6 +209,7 @@ ALTER TABLE ml.model ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ml.version ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ml.privilege ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ml.alias ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ml.training_state ENABLE ROW LEVEL SECURITY;	-- and no policy: for its owner alone
 CREATE POLICY view ON ml.model FOR SELECT USING (@extschema@.ml_has_privilege(model_id, 'view'));
 CREATE POLICY view ON ml.version FOR SELECT USING (@extschema@.ml_has_privilege(model_id, 'view'));
 CREATE POLICY view ON ml.alias FOR SELECT USING (@extschema@.ml_has_privilege(model_id, 'view'));
@@ -208,6 +218,7 @@ CREATE POLICY view ON ml.privilege FOR SELECT USING (@extschema@.ml_has_privileg
 -- For pg_dump; reading models back needs the roles that own them.
 SELECT pg_catalog.pg_extension_config_dump('ml.model', '');
 SELECT pg_catalog.pg_extension_config_dump('ml.version', '');
+SELECT pg_catalog.pg_extension_config_dump('ml.training_state', '');
 SELECT pg_catalog.pg_extension_config_dump('ml.alias', '');
 -- A grant to a role that was dropped must not reach the role that has its number elsewhere.
 SELECT pg_catalog.pg_extension_config_dump('ml.privilege',

@@ -60,6 +60,9 @@
 #define INTERVAL_IS_NOEND(i) ((void) (i), false)
 #endif
 
+/* Views that read their tables with the rights of who asks. */
+#define ML_HAS_SECURITY_INVOKER (PG_VERSION_NUM >= 150000)
+
 /* The functions of the install script; the library exports nothing else. */
 #define ML_FUNCTION(name) \
 	PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \

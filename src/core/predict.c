@@ -211,7 +211,7 @@ site_create(FunctionCallInfo fcinfo, MlPrivilege need)
 
 	(void) get_func_signature(flinfo->fn_oid, &types, &n);
 	site->need = need;
-	site->class_arg = -1;
+	site->class_arg = site->names_arg = -1;
 	site->row_form = ML_NO_ROW;
 	site->model_form = types[0] == TEXTOID ? ML_BY_NAME : types[0] == INT8OID ? ML_BY_VERSION : ML_BY_VALUE;
 	for (int i = 1; i < n; i++)
@@ -228,6 +228,8 @@ site_create(FunctionCallInfo fcinfo, MlPrivilege need)
 		}
 		else if (types[i] == TEXTOID)
 			site->class_arg = i;
+		else if (types[i] == TEXTARRAYOID)
+			site->names_arg = i;
 	}
 	pfree(types);
 
@@ -371,12 +373,45 @@ row_setup_record(MlSite *site, TupleDesc tupdesc, uint64 id)
 	site->row_ready = true;
 }
 
+/* Where the columns of the model are among the named arguments of the call. */
+static void
+find_names(MlSite *site, FunctionCallInfo fcinfo, int given, int *at)
+{
+	const MlSchema *schema = site->model->encoder->schema;
+	Datum	   *names;
+	bool	   *nulls;
+	int			n;
+
+	if (!get_fn_expr_arg_stable(fcinfo->flinfo, site->names_arg) || PG_ARGISNULL(site->names_arg))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("names of columns must be the same for all rows, and not NULL")));
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(site->names_arg), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &n);
+	if (n != given)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%d values were given for %d names of columns", given, n)));
+	for (int i = 0; i < schema->ncolumns; i++)
+	{
+		at[i] = -1;
+		for (int k = 0; k < n && at[i] < 0; k++)
+			if (!nulls[k] && strcmp(TextDatumGetCString(names[k]), schema->columns[i].name) == 0)
+				at[i] = k;
+		if (at[i] < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("row has no column \"%s\"", schema->columns[i].name),
+					 errdetail("The model was trained on it.")));
+	}
+}
+
 /* Checks the arguments of a call as the planner writes it, which anyone may write by hand. */
 static void
 row_setup_columns(MlSite *site, FunctionCallInfo fcinfo)
 {
 	const MlSchema *schema = site->model->encoder->schema;
 	int			given = PG_NARGS() - site->row_arg;
+	int		   *at;
 	MemoryContext old;
 
 	if (get_fn_expr_variadic(fcinfo->flinfo))
@@ -384,14 +419,19 @@ row_setup_columns(MlSite *site, FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("columns cannot be given as an array"),
 				 errhint("Use ml_predict with a row, or with an array of numbers.")));
-	if (given != schema->ncolumns)
+	if (given != schema->ncolumns && site->names_arg < 0)
 		wrong_count(schema, given);
 	inputs_begin(site);
 	site->all_float8 = true;
 	old = MemoryContextSwitchTo(site->row_cxt);
-	for (int i = 0; i < given; i++)
+	at = palloc(Max(schema->ncolumns, 1) * sizeof(int));
+	for (int i = 0; i < schema->ncolumns; i++)
+		at[i] = i;
+	if (site->names_arg >= 0)
+		find_names(site, fcinfo, given, at);
+	for (int i = 0; i < schema->ncolumns; i++)
 	{
-		Oid			type = get_fn_expr_argtype(fcinfo->flinfo, site->row_arg + i);
+		Oid			type = get_fn_expr_argtype(fcinfo->flinfo, site->row_arg + at[i]);
 
 		if (!OidIsValid(direct_type(&schema->columns[i], type)) &&
 			(!OidIsValid(type) || get_typtype(type) == TYPTYPE_PSEUDO))
@@ -399,8 +439,8 @@ row_setup_columns(MlSite *site, FunctionCallInfo fcinfo)
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("value for column \"%s\" has no type", schema->columns[i].name),
 					 errhint("Cast it to the type of the column.")));
-		input_init(site, i, site->row_arg + i, type);
-		site->all_float8 &= site->inputs[i].direct == FLOAT8OID && site->inputs[i].cell == i;
+		input_init(site, i, site->row_arg + at[i], type);
+		site->all_float8 &= site->inputs[i].direct == FLOAT8OID && site->inputs[i].cell == i && at[i] == i;
 	}
 	MemoryContextSwitchTo(old);
 	site->row_ready = true;
@@ -444,8 +484,13 @@ read_columns(MlSite *site, FunctionCallInfo fcinfo)
 			cells[i] = args[i].isnull ? NAN : DatumGetFloat8(args[i].value);
 		return;
 	}
+	args = fcinfo->args;
 	for (int i = 0; i < n; i++)
-		read_input(&site->inputs[i], args[i].value, args[i].isnull, cells);
+	{
+		const NullableDatum *arg = &args[site->inputs[i].position];
+
+		read_input(&site->inputs[i], arg->value, arg->isnull, cells);
+	}
 }
 
 static void

@@ -46,6 +46,7 @@ typedef struct MlSite
 	MlRowForm	row_form;
 	int			row_arg;		/* argument: the row, or its first column */
 	int			class_arg;		/* argument with the class, or -1 */
+	int			names_arg;		/* ML_ROW_COLUMNS: argument with the columns' names, or -1: they are those of the model, in its order */
 	MlPrivilege need;
 	bool		model_const;	/* the model argument is a constant of the query */
 

@@ -50,7 +50,7 @@ COMMENT ON FUNCTION ml_predict(ml_model, jsonb) IS
 CREATE FUNCTION ml_predict(model ml_model, VARIADIC numbers float8[])
 	RETURNS float8
 	AS 'MODULE_PATHNAME', 'ml_sql_predict'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION ml_predict(ml_model, VARIADIC float8[]) IS
 	'the value that the model predicts for a row; with two classes, the probability of the second. A model of more classes is an error (22023): use ml_classify or ml_probabilities. The values stand in the order of the model''s columns, NULL for an unknown one; another count of them is an error (22023), and so is a column that is not a number (42804).';
 
@@ -61,10 +61,17 @@ CREATE FUNCTION ml_predict_columns(version bigint, VARIADIC columns "any")
 COMMENT ON FUNCTION ml_predict_columns(bigint, VARIADIC "any") IS
 	'ml_predict as the planner writes it: the columns of the model, each as an argument, in its order';
 
-CREATE FUNCTION ml_predict_columns(model ml_model, VARIADIC columns "any")
+CREATE FUNCTION ml_predict_columns(model text, names text[], VARIADIC columns "any")
 	RETURNS float8
 	AS 'MODULE_PATHNAME', 'ml_sql_predict'
 	LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION ml_predict_columns(text, text[], VARIADIC "any") IS
+	'ml_predict of the model that the name means when it runs, of columns given one by one with their names: what ml_create_function writes. Names that the model does not know are ignored, a missing one is an error (42703).';
+
+CREATE FUNCTION ml_predict_columns(model ml_model, VARIADIC columns "any")
+	RETURNS float8
+	AS 'MODULE_PATHNAME', 'ml_sql_predict'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION ml_predict_columns(ml_model, VARIADIC "any") IS
 	'ml_predict as the planner writes it: the columns of the model, each as an argument, in its order';
 
@@ -105,10 +112,17 @@ CREATE FUNCTION ml_classify_columns(version bigint, VARIADIC columns "any")
 COMMENT ON FUNCTION ml_classify_columns(bigint, VARIADIC "any") IS
 	'ml_classify as the planner writes it: the columns of the model, each as an argument, in its order';
 
-CREATE FUNCTION ml_classify_columns(model ml_model, VARIADIC columns "any")
+CREATE FUNCTION ml_classify_columns(model text, names text[], VARIADIC columns "any")
 	RETURNS text
 	AS 'MODULE_PATHNAME', 'ml_sql_classify'
 	LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION ml_classify_columns(text, text[], VARIADIC "any") IS
+	'ml_classify of the model that the name means when it runs, of columns given one by one with their names: what ml_create_function writes. Names that the model does not know are ignored, a missing one is an error (42703).';
+
+CREATE FUNCTION ml_classify_columns(model ml_model, VARIADIC columns "any")
+	RETURNS text
+	AS 'MODULE_PATHNAME', 'ml_sql_classify'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION ml_classify_columns(ml_model, VARIADIC "any") IS
 	'ml_classify as the planner writes it: the columns of the model, each as an argument, in its order';
 
@@ -149,10 +163,17 @@ CREATE FUNCTION ml_probability_columns(version bigint, class text, VARIADIC colu
 COMMENT ON FUNCTION ml_probability_columns(bigint, text, VARIADIC "any") IS
 	'ml_probability as the planner writes it: the columns of the model, each as an argument, in its order';
 
-CREATE FUNCTION ml_probability_columns(model ml_model, class text, VARIADIC columns "any")
+CREATE FUNCTION ml_probability_columns(model text, class text, names text[], VARIADIC columns "any")
 	RETURNS float8
 	AS 'MODULE_PATHNAME', 'ml_sql_probability'
 	LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION ml_probability_columns(text, text, text[], VARIADIC "any") IS
+	'ml_probability of the model that the name means when it runs, of columns given one by one with their names: what ml_create_function writes. Names that the model does not know are ignored, a missing one is an error (42703).';
+
+CREATE FUNCTION ml_probability_columns(model ml_model, class text, VARIADIC columns "any")
+	RETURNS float8
+	AS 'MODULE_PATHNAME', 'ml_sql_probability'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION ml_probability_columns(ml_model, text, VARIADIC "any") IS
 	'ml_probability as the planner writes it: the columns of the model, each as an argument, in its order';
 
@@ -196,7 +217,7 @@ COMMENT ON FUNCTION ml_probabilities_columns(bigint, VARIADIC "any") IS
 CREATE FUNCTION ml_probabilities_columns(model ml_model, VARIADIC columns "any")
 	RETURNS jsonb
 	AS 'MODULE_PATHNAME', 'ml_sql_probabilities'
-	LANGUAGE C STABLE PARALLEL SAFE;
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION ml_probabilities_columns(ml_model, VARIADIC "any") IS
 	'ml_probabilities as the planner writes it: the columns of the model, each as an argument, in its order';
 

@@ -35,6 +35,8 @@ const MlParam ml_core_params[] = {
 	ML_PARAM_ENUM, offsetof(MlCoreParams, class_weight), "none", 0, 0, class_weight_names},
 	{"refit", "whether the stored model is fitted on the holdout's rows too, once that is scored (auto: yes, unless the algorithm keeps the rows and they are more than 50000)",
 	ML_PARAM_ENUM, offsetof(MlCoreParams, refit), "auto", 0, 0, refit_names},
+	{"keep_state", "keeps the sums that the model was solved from, so that ml_update can add rows and ml_forget take some away",
+	ML_PARAM_BOOL, offsetof(MlCoreParams, keep_state), "false", 0, 0, NULL},
 	{NULL}
 };
 const size_t ml_core_params_size = sizeof(MlCoreParams);

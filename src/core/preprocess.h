@@ -20,6 +20,7 @@ typedef struct MlCoreParams
 	int			nonfinite;		/* MlNonfinite */
 	int			class_weight;	/* MlClassWeight */
 	int			refit;			/* MlRefit */
+	bool		keep_state;		/* the sums it was solved from are stored beside the model */
 } MlCoreParams;
 
 typedef enum MlNonfinite { ML_NONFINITE_ERROR, ML_NONFINITE_NULL, ML_NONFINITE_DROP } MlNonfinite;

@@ -34,7 +34,7 @@ enum
 	PARAM_START					/* TimestampTz */
 };
 
-static const char *const commands[] = {"train", "fit", "cv", "evaluate", "compare", "monitor", "retrain"};
+static const char *const commands[] = {"train", "fit", "cv", "evaluate", "compare", "monitor", "retrain", "update", "forget"};
 
 static const char *const phases[] = {
 	[ML_PHASE_ANALYZE] = "analyzing source",

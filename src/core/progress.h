@@ -17,7 +17,7 @@ typedef enum MlPhase
 	ML_PHASE_STORE				/* writing the model */
 } MlPhase;
 
-extern void ml_progress_start(const char *command, Oid relation);	/* command: train, fit, cv, evaluate, compare, monitor, retrain */
+extern void ml_progress_start(const char *command, Oid relation);	/* command: train, fit, cv, evaluate, compare, monitor, retrain, update, forget */
 extern void ml_progress_relation(Oid relation);	/* when it is known only later */
 extern void ml_progress_phase(MlPhase phase);
 extern void ml_progress_rows(int64 rows);	/* cheap; called once a tile */

@@ -261,6 +261,7 @@ ml_source_open(const char *text)
 		appendStringInfo(&from, "(%s\n)", one_select(text));
 	else
 		open_relation(source, &from);
+	source->item = pstrdup(from.data);
 
 	SPI_connect();
 	plan = prepare_all(from.data);

@@ -24,7 +24,8 @@ typedef struct MlSource
 	Oid			relid;			/* of a relation; InvalidOid for a SELECT */
 	bool		position;		/* ctid identifies a row from scan to scan */
 	bool		parted;			/* ... together with tableoid */
-	char	   *from;			/* FROM item with alias s (c1, c2, ...) */
+	char	   *item;			/* FROM item: the relation's full name, or the SELECT in parentheses */
+	char	   *from;			/* the same with alias s (c1, c2, ...) */
 	int			ncolumns;
 	MlSourceColumn *columns;
 	double		rows_estimate;	/* the planner's */

@@ -233,6 +233,14 @@ insert_version(const MlSlot *slot, Oid caller, struct varlena *value, const MlMo
 				 " $23::jsonb || jsonb_build_object('parent', $24),"
 				 " (SELECT extversion FROM pg_extension WHERE extname = 'ml_ext'))",
 				 args.n, args.types, args.values, args.nulls);
+	if (row->state)
+	{
+		Oid			types[] = {INT8OID, INT4OID, BYTEAOID};
+		Datum		values[] = {Int64GetDatum(slot->model_id), Int32GetDatum(slot->version), PointerGetDatum(row->state)};
+
+		ml_owner_run("INSERT INTO ml.training_state (version_id, state)"
+					 " SELECT version_id, $3 FROM ml.version WHERE model_id = $1 AND version = $2", 3, types, values, NULL);
+	}
 }
 
 static void

@@ -202,6 +202,34 @@ make_model(FunctionCallInfo fcinfo, const MlAlgorithm *algorithm, const MlForeig
 	return model;
 }
 
+/* What is known of a model from elsewhere: its kind, its columns, and who brought it. */
+static char *
+import_lineage(const MlModel *model, const char *format, const char *note)
+{
+	const char *texts[][2] = {
+		{"format", format}, {"origin", note}, {"role", GetUserNameFromId(GetUserId(), false)},
+		{"session_role", GetUserNameFromId(GetSessionUserId(), false)}
+	};
+	StringInfoData s;
+
+	initStringInfo(&s);
+	appendStringInfoString(&s, "{\"columns\": [");
+	for (int i = 0; i < model->encoder->schema->ncolumns; i++)
+	{
+		appendStringInfoString(&s, i > 0 ? ", {\"name\": " : "{\"name\": ");
+		escape_json(&s, model->encoder->schema->columns[i].name);
+		appendStringInfo(&s, ", \"role\": \"feature\", \"type\": \"%s\"}", model->encoder->schema->columns[i].type);
+	}
+	appendStringInfoChar(&s, ']');
+	for (int i = 0; i < lengthof(texts); i++)
+	{
+		appendStringInfo(&s, ", \"%s\": ", texts[i][0]);
+		escape_json(&s, texts[i][1]);
+	}
+	appendStringInfoChar(&s, '}');
+	return s.data;
+}
+
 /* ml_import(model, data text or bytea, format, features, target, labels) */
 ML_FUNCTION(ml_sql_import)
 {
@@ -250,6 +278,7 @@ ML_FUNCTION(ml_sql_import)
 	row.value = row.baseline = get_float8_nan();
 	row.notes = pg_any_to_server(foreign.note, strlen(foreign.note), PG_UTF8);
 	row.action = "import";
+	row.lineage = import_lineage(model, found.format->name, row.notes);
 	row.elapsed = (GetCurrentTimestamp() - start) / 1e6;
 	version = ml_catalog_store(name, ml_model_pack(model), model, &row);
 

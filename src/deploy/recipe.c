@@ -2,7 +2,8 @@
  * recipe.c - reads how a version was trained.
  *
  * The source of a recipe is SQL that somebody wrote and that somebody else would
- * run with his own rights.  So it is used only by the role that gave it, and only
+ * run with his own rights.  So it is used only by the role that gave it: that trained
+ * the version, as the audit says, rather than updated or imported it; and only
  * where the tables that keep it belong to a superuser or to that role: another
  * owner could have put his own text there.  Everybody else names the source.
  */
@@ -44,6 +45,17 @@ names_of(int column, MemoryContext cxt, int *n)
 	return names;
 }
 
+/* Back from the hexadecimal digits of ml_fingerprint_bytes. */
+static void
+read_fingerprint(MlRecipe *recipe, const char *hex)
+{
+	if (hex == NULL || strlen(hex) != 2 * ML_FINGERPRINT_SIZE)
+		return;
+	recipe->fingerprinted = true;
+	for (int i = 0; i < 2; i++)
+		recipe->fingerprint.sum[i] = strtou64(pnstrdup(hex + 16 * i, 16), NULL, 16);
+}
+
 #define FIELD(name) "lineage->'recipe'->>'" name "', "
 #define NAMES(name) "CASE WHEN jsonb_typeof(lineage->'recipe'->'" name "') = 'array'" \
 	" THEN ARRAY(SELECT jsonb_array_elements_text(lineage->'recipe'->'" name "')) END, "
@@ -76,12 +88,14 @@ read_row(MlRecipe *recipe, MemoryContext cxt, Oid *author)
 	recipe->search_path = relation ? NULL : text_of(16, cxt);
 	if (relation)
 		r->source = relation;
-	recipe->cv = params && strstr(params, "\"cv\"") != NULL;
 	roles = names_of(17, cxt, &n);
 	MemoryContextSwitchTo(cxt);
 	for (int i = 0; i < n; i++)
 		recipe->roles = lappend(recipe->roles, roles[i]);
 	recipe->notes = text_of(18, cxt);
+	recipe->lineage = text_of(19, cxt);
+	read_fingerprint(recipe, text_of(20, cxt));
+	recipe->own = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 21, &isnull));
 	if (params)
 		r->params = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(params)));
 }
@@ -92,8 +106,9 @@ ml_recipe_read(const char *name, MlRecipe *recipe)
 	MemoryContext cxt = CurrentMemoryContext;
 	MlCatalogModel model;
 	MlOwnerWork work;
-	Oid			types[] = {INT8OID, INT4OID};
-	Datum		values[2];
+	Oid			types[] = {INT8OID, INT4OID, NAMEOID, OIDOID};
+	Datum		values[4];
+	NameData	role;
 	Oid			author = InvalidOid;
 	Oid			owner = ml_catalog_owner();
 	bool		found;
@@ -108,6 +123,9 @@ ml_recipe_read(const char *name, MlRecipe *recipe)
 	strlcpy(recipe->ref.name, name, NAMEDATALEN);
 	values[0] = Int64GetDatum(model.model_id);
 	values[1] = Int32GetDatum(model.current);
+	namestrcpy(&role, GetUserNameFromId(GetUserId(), false));
+	values[2] = NameGetDatum(&role);
+	values[3] = ObjectIdGetDatum(GetUserId());
 	ml_owner_begin(&work);
 	found = ml_owner_run("SELECT version_id, trained_by::oid, "
 						 FIELD("source") FIELD("target") FIELD("algorithm") FIELD("task") FIELD("weight")
@@ -117,9 +135,11 @@ ml_recipe_read(const char *name, MlRecipe *recipe)
 						 NAMES("features") NAMES("exclude")
 						 "lineage->>'relation', lineage->>'search_path', "
 						 "ARRAY(SELECT DISTINCT c->>'role' FROM jsonb_array_elements(lineage->'columns') c), "
-						 "lineage->'recipe'->>'notes'"
+						 "lineage->'recipe'->>'notes', lineage::text, encode(fingerprint, 'hex'), "
+						 "EXISTS (SELECT FROM ml.audit_log a WHERE a.model_id = $1 AND a.version = $2"
+						 " AND a.action IN ('train', 'retrain') AND a.role = $3 AND (a.role_id = $4 OR a.restored))"
 						 " FROM ml.version WHERE model_id = $1 AND version = $2"
-						 " AND jsonb_typeof(lineage->'recipe') = 'object'", 2, types, values, NULL) > 0;
+						 " AND jsonb_typeof(lineage->'recipe') = 'object'", 4, types, values, NULL) > 0;
 	if (found)
 		read_row(recipe, cxt, &author);
 	MemoryContextSwitchTo(cxt);
@@ -130,7 +150,7 @@ ml_recipe_read(const char *name, MlRecipe *recipe)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("nothing is known of how version %d of model \"%s\" was trained", model.current, name),
 				 errhint("Train it with ml_train.")));
-	recipe->own = author == GetUserId() && (superuser_arg(owner) || owner == author);
+	recipe->own = recipe->own && author == GetUserId() && (superuser_arg(owner) || owner == author);
 }
 
 void

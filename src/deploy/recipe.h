@@ -15,7 +15,9 @@ typedef struct MlRecipe
 	const char *search_path;	/* in force then, for a SELECT; NULL: not needed */
 	bool		own;			/* the caller wrote the source, and nobody could have changed it */
 	const char *notes;
-	bool		cv;				/* a penalty was chosen by cross-validation */
+	const char *lineage;		/* JSON */
+	bool		fingerprinted;
+	MlFingerprint fingerprint;
 	List	   *roles;			/* of char *: what the columns were, one of each kind */
 } MlRecipe;
 

@@ -257,7 +257,7 @@ grid_findings(Judge *j, const char *subject, const char *feature, const MlGrid *
 		train[b] *= weight / grid->n;	/* rows that the counts are worth */
 	bins_finding(j, subject, feature, ML_MEASURE_PSI, ml_psi_term, binned, train, bins, judged);
 	bins_finding(j, subject, feature, ML_MEASURE_JENSEN_SHANNON, ml_jensen_shannon_term, binned, train, bins, judged);
-	j->judged += judged ? 2 + (grid->sd > 0) : 0;
+	j->judged += judged ? 1 + (feature != NULL) + (grid->sd > 0) : 0;
 	if (j->counting)
 		return;
 	f = add_finding(j, subject, feature, defaults[ML_MEASURE_KS].name, get_float8_nan(),
@@ -275,7 +275,7 @@ grid_findings(Judge *j, const char *subject, const char *feature, const MlGrid *
 			  ml_noise_wasserstein(grid, n, weight, j->alpha), 1);
 	outside = count[0] + count[grid->ncuts];
 	f = add_finding(j, subject, feature, defaults[ML_MEASURE_OUT_OF_RANGE].name, 0, outside / n, n);
-	if (judged)
+	if (judged && feature)		/* the range of predictions is one of another fit, unless refit is "never" */
 		judge(f, o->warn[ML_MEASURE_OUT_OF_RANGE], o->alert[ML_MEASURE_OUT_OF_RANGE],
 			  (ml_noise_beyond(n, grid->n, j->alpha) - 1) / n, 1);
 }
@@ -370,9 +370,10 @@ holdout_metric(const MlProfile *profile, const char *name)
 }
 
 /*
- * A metric against that of the holdout.  Without an interval of one of them
- * there is no noise floor, and no verdict; where only the holdout's is not known,
- * it is that of the batch for as many rows as the holdout had.
+ * A metric against that of the holdout.  Without an interval of the batch's, or
+ * with fewer rows than a segment needs, there is no verdict.  The standard error is
+ * the larger one of what the batch shows and of what the holdout's interval makes
+ * of so many rows: few rows may look more alike than they are.
  */
 static void
 metric_finding(Judge *j, const char *measure, const char *name, double value, double low, double high, bool higher, double n)
@@ -383,14 +384,17 @@ metric_finding(Judge *j, const char *measure, const char *name, double value, do
 	int			sign = higher ? -1 : 1;
 	double		se = (high - low) / (2 * Z95);
 	double		held_se;
+	double		held_rows = j->m->profile->predicted;
 
 	f->low = low;
 	f->high = high;
-	if (held == NULL || isnan(held->value) || isnan(value) || isnan(se))
+	if (held == NULL || isnan(held->value) || isnan(value) || isnan(se) || n < j->m->options.min_rows)
 		return;
 	held_se = (held->high - held->low) / (2 * Z95);
 	if (isnan(held_se))
-		held_se = j->m->profile->predicted > 0 ? se * sqrt(n / j->m->profile->predicted) : se;
+		held_se = held_rows > 0 ? se * sqrt(n / held_rows) : se;
+	else if (held_rows > 0)
+		se = Max(se, held_se * sqrt(held_rows / n));
 	j->judged++;
 	if (!j->counting)
 		judge(f, higher ? held->value - o->warn[ML_MEASURE_SCORE] : held->value * (1 + o->warn[ML_MEASURE_ERROR]),

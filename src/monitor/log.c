@@ -15,8 +15,9 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/json.h"
+#include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
 #include "core/acl.h"
@@ -88,38 +89,25 @@ prune(int64 model_id)
 				 " AND s.model_id = $1 AND r.at < clock_timestamp() - s.keep", 1, types, values, NULL);
 }
 
-/* The features of the row, as JSON. */
-static char *
-features_json(MlSite *site, FunctionCallInfo fcinfo)
+/* Names of the columns that the model takes. */
+static Datum
+feature_names(const MlModel *model)
 {
-	const MlSchema *schema = site->model->encoder->schema;
-	StringInfoData s;
+	const MlSchema *schema = model->encoder->schema;
+	Datum	   *names = palloc(Max(schema->ncolumns, 1) * sizeof(Datum));
 
-	initStringInfo(&s);
-	appendStringInfoChar(&s, '{');
 	for (int i = 0; i < schema->ncolumns; i++)
-	{
-		char	   *value = ml_site_value(site, fcinfo, i);
-
-		appendStringInfoString(&s, i > 0 ? ", " : "");
-		escape_json(&s, schema->columns[i].name);
-		appendStringInfoString(&s, ": ");
-		if (value == NULL)
-			appendStringInfoString(&s, "null");
-		else
-			escape_json(&s, value);
-	}
-	appendStringInfoChar(&s, '}');
-	return s.data;
+		names[i] = CStringGetTextDatum(schema->columns[i].name);
+	return PointerGetDatum(construct_array(names, schema->ncolumns, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /* Writes the prediction of this call, or not. */
 static void
-log_prediction(MlSite *site, FunctionCallInfo fcinfo, double prediction, const char *label)
+log_prediction(const MlSite *site, FunctionCallInfo fcinfo, double prediction, const char *label)
 {
-	Oid			types[] = {INT8OID, INT4OID, NAMEOID, TEXTOID, FLOAT8OID, TEXTOID};
-	Datum		values[6];
-	char		nulls[] = {' ', ' ', ' ', ' ', ' ', label ? ' ' : 'n'};
+	Oid			types[] = {INT8OID, INT4OID, NAMEOID, TEXTOID, FLOAT8OID, TEXTOID, TEXTARRAYOID};
+	Datum		values[7];
+	char		nulls[] = {' ', ' ', ' ', ' ', ' ', label ? ' ' : 'n', ' '};
 	NameData	role;
 	MlOwnerWork work;
 
@@ -131,14 +119,16 @@ log_prediction(MlSite *site, FunctionCallInfo fcinfo, double prediction, const c
 	values[0] = Int64GetDatum(setting.model_id);
 	values[1] = Int32GetDatum(setting.version);
 	values[2] = NameGetDatum(&role);
-	values[3] = CStringGetTextDatum(features_json(site, fcinfo));
+	values[3] = DirectFunctionCall1(row_to_json, PG_GETARG_DATUM(site->row_arg));
 	values[4] = Float8GetDatum(prediction);
 	values[5] = label ? CStringGetTextDatum(label) : (Datum) 0;
+	values[6] = feature_names(site->model);
 	ml_owner_begin(&work);
 	if (setting.written++ % PRUNE_EVERY == 0)
 		prune(setting.model_id);
 	ml_owner_run("INSERT INTO ml.prediction_log_row (model_id, version, role, features, prediction, label)"
-				 " VALUES ($1, $2, $3, $4::jsonb, $5, $6)", 6, types, values, nulls);
+				 " SELECT $1, $2, $3, COALESCE(jsonb_object_agg(e.key, e.value), '{}'), $5, $6"
+				 " FROM jsonb_each($4::jsonb) e WHERE e.key = ANY ($7)", 7, types, values, nulls);
 	ml_owner_end(&work);
 }
 
@@ -191,6 +181,7 @@ ML_FUNCTION(ml_sql_log_predictions)
 	Datum		values[3];
 	MlLocked	locked;
 	int64		removed;
+	char	   *detail;
 
 	for (int i = 1; i <= 2; i++)
 		if (PG_ARGISNULL(i))
@@ -208,6 +199,7 @@ ML_FUNCTION(ml_sql_log_predictions)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"%s\" must not be negative", "keep")));
+	detail = psprintf("{\"share\": %g}", share);	/* outlives the work under the lock */
 	ml_keep_lock(name, ML_MANAGE, &locked);
 	values[0] = Int64GetDatum(locked.model.model_id);
 	values[1] = Float8GetDatum(share);
@@ -219,6 +211,6 @@ ML_FUNCTION(ml_sql_log_predictions)
 	if (share > 0)
 		ml_owner_run("INSERT INTO ml.prediction_log_setting (model_id, share, keep) VALUES ($1, $2, $3)",
 					 3, types, values, NULL);
-	ml_keep_done(&locked, share > 0 ? "log_on" : "log_off", 0, psprintf("{\"share\": %g}", share));
+	ml_keep_done(&locked, share > 0 ? "log_on" : "log_off", 0, detail);
 	PG_RETURN_INT64(removed);
 }

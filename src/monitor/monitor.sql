@@ -80,7 +80,7 @@ CREATE TABLE ml.prediction_log_row (
 );
 CREATE INDEX prediction_log_row_model ON ml.prediction_log_row (model_id, at);
 COMMENT ON TABLE ml.prediction_log_row IS 'logged predictions';
-COMMENT ON COLUMN ml.prediction_log_row.features IS 'the columns that the model takes, as text';
+COMMENT ON COLUMN ml.prediction_log_row.features IS 'the columns that the model takes; ml_predict(model, features) repeats the prediction';
 COMMENT ON COLUMN ml.prediction_log_row.label IS 'of ml_classify_logged, whose prediction is the probability of this label';
 
 CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE ON ml.prediction_log_setting

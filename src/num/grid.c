@@ -13,8 +13,8 @@
  * fall to the batch are then hypergeometric, whatever the distribution was.  Mean,
  * variance and third moment of each bin's term come from that; the fixed total
  * makes terms depend on each other, which for chi-square raises the variance from
- * 2 (B - 2 + sum p^2) to 2 (B - 1), and the same factor is used for all.  A Pearson
- * curve of type III with the three moments gives the quantile.
+ * 2 sum (1 - p)^2 to 2 (B - 1) and the third moment from 8 sum (1 - p)^3 to 8 (B - 1),
+ * and the same factors are used for all.  A Pearson curve of type III with the three moments gives the quantile.
  * Kolmogorov-Smirnov: the inequality of Dvoretzky, Kiefer and Wolfowitz with Massart's
  * constant (1990).  Wasserstein: the supremum over functions of slope 1, so its
  * excess over the mean obeys Bousquet's inequality (2002); the mean is at most
@@ -288,22 +288,22 @@ double
 ml_grid_ks(const MlGrid *grid, const double *count, double *error)
 {
 	double		n = total(count, grid->ncuts + 1);
-	double		f = 0;
-	double		g = 0;
+	double		below0 = 0;
+	double		below = 0;
 	double		largest = 0;
 
 	*error = 0;
 	for (int b = 0; b <= grid->ncuts; b++)
 	{
-		double		p = grid->count[b] / grid->n;
-		double		q = count[b] / n;
+		double		from = fabs(below0 / grid->n - below / n);
 
+		below0 += grid->count[b];
+		below += count[b];
+		largest = fmax(largest, fabs(below0 / grid->n - below / n));
 		/* Between cuts one side can run ahead by all that it has there. */
 		if (!single_value(grid, b))
-			*error = fmax(*error, fmax(fabs(f - g), fabs(f + p - g - q)) + fmin(p, q));
-		f += p;
-		g += q;
-		largest = fmax(largest, fabs(f - g));
+			*error = fmax(*error, fmax(from, fabs(below0 / grid->n - below / n)) +
+						  fmin(grid->count[b] / grid->n, count[b] / n));
 	}
 	*error = fmax(*error - largest, 0);
 	return largest;
@@ -446,6 +446,7 @@ ml_noise_bins(MlBinTerm term, const double *count, const double *train, int bins
 	double		variance = 0;
 	double		third = 0;
 	double		squares = 0;
+	double		cubes = 0;
 	int			used = 0;
 
 	for (int b = 0; b < bins; b++)
@@ -461,12 +462,14 @@ ml_noise_bins(MlBinTerm term, const double *count, const double *train, int bins
 		mean += m[0];
 		variance += m[1];
 		third += m[2];
-		squares += K / (n + n0) * (K / (n + n0));
+		squares += pow(1 - K / (n + n0), 2);
+		cubes += pow(1 - K / (n + n0), 3);
 		used++;
 	}
 	if (used < 2)
 		return mean;
-	variance *= (used - 1) / (used - 2 + squares);
+	variance *= (used - 1) / squares;
+	third *= (used - 1) / cubes;
 	return pearson_quantile(mean, variance, third, alpha);
 }
 

@@ -577,6 +577,12 @@ run_passes(TileReader *r, MlDataset *from, MlFit *fit, double *carry, size_t nca
 			if (problem->pass == 0)
 				prior_add(r, fit, &tile);
 		}
+		if (r->t->core.keep_state && r->mask == NULL && problem->pass == 0 && from == r->t->rows)
+		{
+			fit->nstate = algorithm->state_size(problem);
+			fit->state = ml_alloc(fit->nstate, sizeof(double));
+			memcpy(fit->state, state, fit->nstate * sizeof(double));
+		}
 		memset(&result, 0, sizeof(result));
 		result.objective = get_float8_nan();
 		MemoryContextSwitchTo(pass_cxt);

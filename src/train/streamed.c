@@ -428,7 +428,14 @@ ml_stream_fit(MlTraining *t, MlStreamed *s)
 				   holdout->y_m2 > 0 ? -d * d * holdout->w / holdout->y_m2 : NAN);
 	}
 	if (s->refitted || holdout->n == 0)
+	{
+		if (t->core.keep_state)
+		{
+			s->fit.state = sum_parts(s->spec, s->state, s->refitted ? 0 : 1);
+			s->fit.nstate = s->spec->algorithm->state_size(&s->spec->problem);
+		}
 		result = finish_parts(t, s->spec, s->state, s->refitted ? 0 : 1, params);
+	}
 	s->fit.encoder = plain_encoder(t, s->state);
 	s->fit.problem = s->spec->problem;
 	s->fit.problem.params = params;

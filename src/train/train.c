@@ -25,6 +25,16 @@ ml_training_params(MlTraining *t, Jsonb *given)
 					t->algorithm->params, t->params);
 	ml_core_params_settle(&t->core, t->algorithm);
 	t->params_json = ml_params_to_jsonb(ml_core_params, &t->core, t->algorithm->params, t->params);
+	if (t->core.keep_state && !ml_algorithm_additive(t->algorithm))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("algorithm \"%s\" has no state that could be kept", t->algorithm->name),
+				 errhint("Leave \"keep_state\" out, or use linear, ridge, lasso or elastic_net.")));
+	if (t->core.keep_state && t->core.refit == ML_REFIT_NEVER)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("parameters \"keep_state\" and \"refit\": \"never\" do not go together"),
+				 errdetail("A state is that of all rows, the holdout's included.")));
 	if (t->task != 0 && t->algorithm->check)
 		t->algorithm->check(t->params, t->task);
 }

@@ -13,6 +13,7 @@
 #include "core/params.h"
 #include "core/preprocess.h"
 #include "core/source.h"
+#include "num/moments.h"
 #include "train/rival.h"
 
 /* The arguments of ml_train and its kin, NULL where not given. */
@@ -156,6 +157,10 @@ typedef struct MlMask
 	bool		fold_inside;
 } MlMask;
 
+/* One whose states of pass 0 are moments: rows can be added and taken away. */
+#define ml_algorithm_additive(a) \
+	(((a)->flags & (ML_SUBTRACTS | ML_NO_FEATURES)) == ML_SUBTRACTS && (a)->squared_error == ml_moments_model_error)
+
 extern void ml_balance_classes(MlTraining *t, const MlMask *mask);
 
 extern void ml_training_open(MlTraining *t, const MlRequest *request);
@@ -213,6 +218,8 @@ typedef struct MlFit
 	int			passes;
 	const char *stop;
 	bool		converged;
+	double	   *state;			/* with keep_state: of pass 0 over all rows */
+	size_t		nstate;
 	MemoryContext cxt;			/* with algorithm->fit: where the model lives; NULL: where the rest does */
 } MlFit;
 extern MlFit *ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *start);

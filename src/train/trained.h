@@ -20,6 +20,10 @@ typedef struct MlTrained
 /* Trains and measures; the rival, if there is one, on the same holdout.  Leaves the training's context current. */
 extern void ml_train_run(MlTrained *d, const char *command, const MlRequest *request, const char *notes, MlRival *rival);
 
+/* The bytes of ml.training_state, see ml_kept_state. */
+#define ML_STATE_FORMAT 1
+extern bytea *ml_kept_state(const MlFit *fit, bool was_imputed);
+
 /* Returns the version's number. */
 extern int	ml_train_store(MlTrained *d, const char *name);
 

@@ -491,6 +491,38 @@ ML_FUNCTION(ml_sql_fit)
 
 /* ---- a version of a named model ---- */
 
+/* Whether a NULL was filled with a statistic of the rows. */
+static bool
+imputed(const MlTraining *t)
+{
+	if (t->core.impute != ML_IMPUTE_MEDIAN && t->core.impute != ML_IMPUTE_MEAN)
+		return false;
+	for (int i = 0; i < t->schema->ncolumns; i++)
+		for (int c = 0; c < t->schema->columns[i].cells && t->schema->columns[i].kind != ML_CATEGORY; c++)
+			if (t->summaries[t->schema->columns[i].first_cell + c].nulls > 0)
+				return true;
+	return false;
+}
+
+/* What ml.training_state keeps: format, whether values were imputed, columns, then the doubles of the state. */
+bytea *
+ml_kept_state(const MlFit *fit, bool was_imputed)
+{
+	MlWriter	writer;
+	bytea	   *bytes;
+
+	ml_writer_init(&writer);
+	ml_write_u32(&writer, ML_STATE_FORMAT);
+	ml_write_u32(&writer, was_imputed);
+	ml_write_u32(&writer, fit->problem.p);
+	ml_write_u64(&writer, fit->nstate);
+	ml_write_f64s(&writer, fit->state, fit->nstate);
+	bytes = palloc_extended(VARHDRSZ + writer.buf.len, MCXT_ALLOC_HUGE);
+	SET_VARSIZE(bytes, VARHDRSZ + writer.buf.len);
+	memcpy(VARDATA(bytes), writer.buf.data, writer.buf.len);
+	return bytes;
+}
+
 void
 ml_train_run(MlTrained *d, const char *command, const MlRequest *request, const char *notes, MlRival *rival)
 {
@@ -524,6 +556,8 @@ ml_train_run(MlTrained *d, const char *command, const MlRequest *request, const 
 	row->notes = notes;
 	row->fingerprint = &t->fingerprint;
 	row->lineage = ml_training_lineage(t, request, notes, o.holdout_rows);
+	if (o.fit->state)
+		row->state = ml_kept_state(o.fit, imputed(t));
 }
 
 int

@@ -35,5 +35,9 @@ ALTER TABLE longley DROP row_id;
 CREATE TABLE warpbreaks (row_id int, breaks int, wool text, tension text);
 \copy warpbreaks FROM 'test/data/warpbreaks.csv' (FORMAT csv, HEADER)
 ALTER TABLE warpbreaks DROP row_id;
+CREATE TABLE electricity (row_id int, period float8, nswprice float8, nswdemand float8, vicprice float8,
+	vicdemand float8, transfer float8, price_up int);
+\copy electricity FROM PROGRAM 'gzip -dc test/data/electricity.csv.gz' (FORMAT csv, HEADER)
+
 DROP TABLE d, a;
 ANALYZE;

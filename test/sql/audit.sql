@@ -24,6 +24,7 @@ SELECT ml_revoke('m', 'public', 'predict');
 SELECT ml_revoke('m', 'public', 'predict');
 SELECT length(ml_export('m', 'xgboost')) > 0 AS exported;
 SELECT ml_import('n', ml_export('m', 'xgboost'), target => 'y') IS NOT NULL AS imported;
+SELECT lineage FROM ml.versions WHERE model = 'n';
 SELECT ml_rename('m', 'q');
 SELECT ml_rename('q', 'm');
 SELECT ml_drop('m', 1);

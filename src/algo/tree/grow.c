@@ -150,6 +150,7 @@ ml_grower_create(MlMatrix *matrix, const MlGrowth *growth)
 	grower->slot = ml_alloc(grower->most_slots, sizeof(int64_t *));
 	grower->slot_node = ml_alloc(grower->most_slots, sizeof(int));
 	create_lanes(grower, growth);
+	grower->by_level = ml_grower_levels(grower);
 	return grower;
 }
 
@@ -208,10 +209,10 @@ ml_grower_evaluate(MlGrower *grower, int i)
 			int			bins = (int) (plan->first[place + 1] - plan->first[place]);
 			int			k = ml_search_list(search, bins, column);
 
-			if (!ml_search_column(search, &grower->nodes, i, plan->column[place], k, column))
-				draw.left++;
+			draw.varies |= ml_search_column(search, &grower->nodes, i, plan->column[place], k, column);
 			ml_grower_worked(grower, (size_t) bins * plan->width * 4);
 		}
+		ml_draw_tried(&draw);
 	}
 	ml_draw_end(&draw, search);
 	if (grower->direct)
@@ -387,29 +388,35 @@ look(MlGrower *grower, int i, MlWay way)
 	}
 }
 
-/* Makes the split of an open node and looks for those of its children. */
-static void
-expand(MlGrower *grower, int i)
+/* The children of a node have their rows, and maybe one of them its histogram: looks for their splits. */
+void
+ml_grower_expanded(MlGrower *grower, int i, int summed)
 {
 	int			left = grower->nodes.node[i].left;
-	bool		sum = !grower->direct && ml_grower_goes_on(grower, i) && grower->nodes.node[i].slot >= 0 &&
-		grower->nodes.node[i].rows > grower->few && (size_t) grower->plan.n * ML_BLOCK_ROWS <= ML_UPDATES;
-	int			summed;
-	int			small;
+	int			small = grower->nodes.node[left].rows > grower->nodes.node[left + 1].rows;
 	MlWay		way[2];
 
-	grower->nodes.node[i].busy = true;
-	summed = ml_grower_hand_down(grower, i, sum);
-	small = grower->nodes.node[left].rows > grower->nodes.node[left + 1].rows;
 	for (int side = 0; side < 2; side++)
 		way[side] = ml_grower_way(grower, left + side);
 	if (!grower->direct)
 		sum_children(grower, i, way, summed);
+	grower->nodes.node[i].busy = false;
 	/* without a limit the last one opened is next: the smaller one, so that few histograms wait */
 	look(grower, left + 1 - small, way[1 - small]);
 	look(grower, left + small, way[small]);
 	if (grower->lane->search.growth->max_leaves > 0)
 		grow_few(grower);
+}
+
+/* Makes the split of an open node and looks for those of its children. */
+static void
+expand(MlGrower *grower, int i)
+{
+	bool		sum = !grower->direct && ml_grower_goes_on(grower, i) && grower->nodes.node[i].slot >= 0 &&
+		grower->nodes.node[i].rows > grower->few && (size_t) grower->plan.n * ML_BLOCK_ROWS <= ML_UPDATES;
+
+	grower->nodes.node[i].busy = true;
+	ml_grower_expanded(grower, i, ml_grower_hand_down(grower, i, sum));
 }
 
 /* ---- the tree ---- */
@@ -490,11 +497,15 @@ grow_in_memory(MlGrower *grower, const MlGrowth *growth)
 		grow_few(grower);
 	while (grower->nopen > 0 && (growth->max_leaves == 0 || leaves < growth->max_leaves))
 	{
-		int			top = growth->max_leaves > 0 ?
+		int			top;
+		int			left;
+
+		if (grower->by_level && growth->max_leaves == 0 && ml_grower_expand_level(grower))
+			continue;
+		top = growth->max_leaves > 0 ?
 			ml_heap_pop(&grower->nodes, growth, grower->open, &grower->nopen) :
 			grower->open[--grower->nopen];
-		int			left = grower->nodes.node[top].left;
-
+		left = grower->nodes.node[top].left;
 		grower->nodes.node[top].taken = true;
 		leaves++;
 		if (!grower->nodes.node[top].local)

@@ -1,6 +1,6 @@
 /*
  * growing.h - what the grower's parts share: grow.c (the order in which nodes are
- * split, in memory), passes.c (when spilled), rows.c (where a node's rows lie, and its
+ * split, in memory), levels.c (many at once), passes.c (when spilled), rows.c (where a node's rows lie, and its
  * histogram), subtree.c (nodes of few rows), nodes.c (what is known of a node), split.c (the
  * best split of a column), histogram.c (sums over rows) and finish.c (the grown tree).
  *
@@ -159,7 +159,7 @@ extern int	ml_heap_pop(const MlNodes *nodes, const MlGrowth *growth, int *heap, 
 
 /*
  * Columns to try at a node: places in the plan, drawn one by one.  Begin, next until it
- * is negative, end.  As many as the shares say are drawn, and one more for each that was
+ * is negative, end.  As many as the shares say are drawn, and more while all of them were
  * found to be constant in the node.
  */
 typedef struct MlDraw
@@ -170,10 +170,20 @@ typedef struct MlDraw
 	int			at;				/* how many were drawn */
 	int			left;			/* how many are still to be drawn */
 	bool		random;			/* else in order */
+	bool		varies;			/* one of those drawn does, in the node */
 } MlDraw;
 
 extern void ml_draw_begin(MlDraw *draw, const MlNodes *nodes, int i, MlSearch *search, const MlPlan *plan);
 extern int	ml_draw_next(MlDraw *draw, MlSearch *search);
+
+/* After the columns drawn so far were looked at. */
+static inline void
+ml_draw_tried(MlDraw *draw)
+{
+	if (!draw->varies && draw->left == 0)
+		draw->left = 1;
+}
+
 extern void ml_draw_end(MlDraw *draw, MlSearch *search);
 
 /* Fills place with a seeded choice of k of n, ascending. */
@@ -317,6 +327,8 @@ struct MlGrower
 	int			nholders;
 	int			holder_room;
 	bool		packable;		/* there is room for packed sums */
+	bool		by_level;		/* splits are made block by block, by levels.c */
+	struct MlLevels *levels;
 	MlLeaves   *leaves;			/* of each thread */
 	int			leaf_room;
 	const MlTree *tree;
@@ -338,6 +350,13 @@ extern bool ml_grower_goes_on(const MlGrower *grower, int i);	/* whether childre
 extern bool ml_grower_evaluate(MlGrower *grower, int i);	/* finds the split of a node that has its histogram */
 extern void ml_grower_open(MlGrower *grower, int i);
 
+extern void ml_grower_expanded(MlGrower *grower, int i, int summed); /* looks at the children, of which one may have its histogram */
+
+/* levels.c */
+typedef struct MlLevels MlLevels;
+extern bool ml_grower_levels(const MlGrower *grower);	/* whether that is faster */
+extern bool ml_grower_expand_level(MlGrower *grower);	/* makes splits of open nodes; false: of none */
+
 /* passes.c */
 extern void ml_grower_passes(MlGrower *grower);
 
@@ -345,11 +364,13 @@ extern void ml_grower_passes(MlGrower *grower);
 extern void ml_grower_worked(MlGrower *grower, size_t updates);
 extern MlSegment *ml_grower_segments(MlGrower *grower, size_t n);
 extern int	ml_grower_take_slot(MlGrower *grower, int i);	/* -1: all are in use */
+extern bool ml_grower_free_slot(const MlGrower *grower);	/* whether one is to be had without taking it from a node */
 extern void ml_grower_give_slot(MlGrower *grower, int i);
 extern void ml_grower_clear(MlGrower *grower, int i, const MlPlan *plan);	/* node i's histogram */
 extern void ml_grower_sum(MlGrower *grower, int i, const MlPlan *plan);
-extern void ml_grower_fill_goes(MlGrower *grower, int i);
-extern int	ml_grower_part(MlGrower *grower, MlLane *lane, const MlBlock *block, int feature, uint16_t *order, int n);
+extern void ml_grower_fill_goes(const MlGrower *grower, int i, uint8_t *goes);
+extern int	ml_grower_part(const MlMatrix *matrix, MlLane *lane, const MlBlock *block, int feature, const uint8_t *goes,
+						   uint16_t *order, int n);
 extern void ml_grower_add_child(MlNode *child, int block, int start, int count);
 extern int	ml_grower_hand_down(MlGrower *grower, int i, bool sum);
 extern void ml_grower_subtract(MlGrower *grower, int i, int other, int summed);

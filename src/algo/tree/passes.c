@@ -71,15 +71,6 @@ reserve(Passes *p)
 	p->room = 2 * need;
 }
 
-static bool
-slot_is_free(const MlGrower *grower)
-{
-	for (int s = 0; s < grower->nslots; s++)
-		if (grower->slot_node[s] < 0)
-			return true;
-	return grower->nslots < grower->most_slots;
-}
-
 /* Nodes that could be expanded. */
 static void
 list_candidates(Passes *p)
@@ -116,7 +107,7 @@ add_expansion(Passes *p, int i)
 	MlNode	   *node = grower->nodes.node + i;
 	bool		sum = ml_grower_goes_on(grower, i) && node->slot >= 0 && node->rows > grower->few;
 
-	if (sum && p->ntasks > 0 && !slot_is_free(grower))
+	if (sum && p->ntasks > 0 && !ml_grower_free_slot(grower))
 		return false;
 	node->busy = true;
 	if (sum && ml_grower_take_slot(grower, node->left) >= 0)
@@ -199,8 +190,8 @@ expand_segment(MlGrower *grower, Task *task, const MlBlock *block, const MlSegme
 	int			left;
 	int			right;
 
-	ml_grower_fill_goes(grower, task->node);
-	left = ml_grower_part(grower, grower->lane, block, node->feature, order, segment->count);
+	ml_grower_fill_goes(grower, task->node, grower->goes);
+	left = ml_grower_part(grower->matrix, grower->lane, block, node->feature, grower->goes, order, segment->count);
 	right = segment->count - left;
 	ml_grower_add_child(child, block->number, segment->start, left);
 	ml_grower_add_child(child + 1, block->number, segment->start + left, right);

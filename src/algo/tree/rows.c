@@ -84,6 +84,15 @@ ml_grower_take_slot(MlGrower *grower, int i)
 	return slot;
 }
 
+bool
+ml_grower_free_slot(const MlGrower *grower)
+{
+	for (int slot = 0; slot < grower->nslots; slot++)
+		if (grower->slot_node[slot] < 0)
+			return true;
+	return grower->nslots < grower->most_slots;
+}
+
 void
 ml_grower_give_slot(MlGrower *grower, int i)
 {
@@ -139,7 +148,8 @@ do_item(void *arg, int item)
 	lane->used = true;
 	if (job->part)
 	{
-		int			left = grower->left[s] = ml_grower_part(grower, lane, block, job->node->feature, order, n);
+		int			left = grower->left[s] = ml_grower_part(grower->matrix, lane, block, job->node->feature,
+																grower->goes, order, n);
 
 		if (job->side >= 0)
 			add_rows(job, lane, block, job->side ? order + left : order, job->side ? n - left : left);
@@ -253,10 +263,9 @@ part16(const uint16_t *bin, size_t p, uint16_t *order, int n, const uint8_t *goe
 
 /* Parts a segment of a block: rows that go left first, all in the order they had.  Returns how many go left. */
 int
-ml_grower_part(MlGrower *grower, MlLane *lane, const MlBlock *block, int feature, uint16_t *order, int n)
+ml_grower_part(const MlMatrix *matrix, MlLane *lane, const MlBlock *block, int feature, const uint8_t *goes,
+			   uint16_t *order, int n)
 {
-	const MlMatrix *matrix = grower->matrix;
-	const uint8_t *goes = grower->goes;
 	uint16_t   *spare = lane->spare;
 	int			left;
 	int			right;
@@ -271,14 +280,14 @@ ml_grower_part(MlGrower *grower, MlLane *lane, const MlBlock *block, int feature
 }
 
 void
-ml_grower_fill_goes(MlGrower *grower, int i)
+ml_grower_fill_goes(const MlGrower *grower, int i, uint8_t *goes)
 {
 	const MlNode *node = grower->nodes.node + i;
 	const uint32_t *set = grower->nodes.sets + (size_t) i * grower->nodes.words;
 	const MlBins *bins = grower->matrix->bins + node->feature;
 
 	for (int b = 0; b <= bins->n; b++)
-		grower->goes[b] = ml_node_goes_left(node, set, bins, b);
+		goes[b] = ml_node_goes_left(node, set, bins, b);
 }
 
 void
@@ -303,13 +312,14 @@ ml_grower_hand_down(MlGrower *grower, int i, bool sum)
 	int64_t    *cells = NULL;
 	int			n = node->nsegments;
 
-	ml_grower_fill_goes(grower, i);
+	ml_grower_fill_goes(grower, i, grower->goes);
 	if (sum)
 	{
 		const MlSegment *segment = node->segment;
 		const MlBlock *block = grower->block[segment->block];
 		uint16_t   *order = block->order + segment->start;
-		int			left = ml_grower_part(grower, grower->lane, block, node->feature, order, segment->count);
+		int			left = ml_grower_part(grower->matrix, grower->lane, block, node->feature, grower->goes, order,
+										  segment->count);
 
 		job.side = segment->count - left < left;
 		cells = grower->slot[ml_grower_take_slot(grower, node->left + job.side)];
