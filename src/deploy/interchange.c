@@ -9,6 +9,7 @@
 #include "core/catalog.h"
 #include "core/predict.h"
 #include "core/registry.h"
+#include "deploy/moving.h"
 
 #include <math.h>
 
@@ -25,6 +26,8 @@
 
 /* ---- formats ---- */
 
+#define OWN_FORMAT "ml"			/* of models of any algorithm: moving.c */
+
 typedef struct Format
 {
 	const MlAlgorithm *algorithm;
@@ -38,6 +41,7 @@ find_format(const char *name, const char *bytes, size_t size)
 	StringInfoData known;
 
 	initStringInfo(&known);
+	appendStringInfoString(&known, "\"" OWN_FORMAT "\"");
 	for (int i = 0; i < ml_registry_count(); i++)
 	{
 		const MlAlgorithm *algorithm = ml_registry_get(i);
@@ -46,7 +50,7 @@ find_format(const char *name, const char *bytes, size_t size)
 		{
 			if (name ? strcmp((*f)->name, name) == 0 : (*f)->recognize(bytes, size))
 				return (Format) {algorithm, *f};
-			appendStringInfo(&known, "%s\"%s\"", known.len > 0 ? ", " : "", (*f)->name);
+			appendStringInfo(&known, ", \"%s\"", (*f)->name);
 		}
 	}
 	if (name)
@@ -202,9 +206,12 @@ make_model(FunctionCallInfo fcinfo, const MlAlgorithm *algorithm, const MlForeig
 	return model;
 }
 
-/* What is known of a model from elsewhere: its kind, its columns, and who brought it. */
+/*
+ * What is known of a model from elsewhere: its kind, its columns, who brought it,
+ * and what it says of itself (provenance: a JSON object, or NULL).
+ */
 static char *
-import_lineage(const MlModel *model, const char *format, const char *note)
+import_lineage(const MlModel *model, const char *format, const char *note, const char *provenance)
 {
 	const char *texts[][2] = {
 		{"format", format}, {"origin", note}, {"role", GetUserNameFromId(GetUserId(), false)},
@@ -218,7 +225,9 @@ import_lineage(const MlModel *model, const char *format, const char *note)
 	{
 		appendStringInfoString(&s, i > 0 ? ", {\"name\": " : "{\"name\": ");
 		escape_json(&s, model->encoder->schema->columns[i].name);
-		appendStringInfo(&s, ", \"role\": \"feature\", \"type\": \"%s\"}", model->encoder->schema->columns[i].type);
+		appendStringInfoString(&s, ", \"role\": \"feature\", \"type\": ");
+		escape_json(&s, model->encoder->schema->columns[i].type);
+		appendStringInfoChar(&s, '}');
 	}
 	appendStringInfoChar(&s, ']');
 	for (int i = 0; i < lengthof(texts); i++)
@@ -226,8 +235,51 @@ import_lineage(const MlModel *model, const char *format, const char *note)
 		appendStringInfo(&s, ", \"%s\": ", texts[i][0]);
 		escape_json(&s, texts[i][1]);
 	}
+	if (provenance)
+	{
+		appendStringInfoString(&s, ", \"imported\": ");
+		appendStringInfoString(&s, provenance);
+	}
 	appendStringInfoChar(&s, '}');
 	return s.data;
+}
+
+/* A model of another library, whose names are to be found. */
+static void
+read_foreign(FunctionCallInfo fcinfo, const char *format, const char *bytes, size_t size, MlDocument *read)
+{
+	Format		found = find_format(format, bytes, size);
+	MlForeign	foreign = {0};
+
+	found.format->read(bytes, size, &foreign);
+	read->model = make_model(fcinfo, found.algorithm, &foreign);
+	read->value = ml_model_pack(read->model);
+	read->origin = pg_any_to_server(foreign.note, strlen(foreign.note), PG_UTF8);
+	read->row.source = psprintf("%s model", found.format->name);
+	read->row.value = read->row.baseline = get_float8_nan();
+	read->row.notes = read->origin;
+	read->row.action = "import";
+	read->row.lineage = import_lineage(read->model, found.format->name, read->origin, NULL);
+}
+
+/* A model that knows its names. */
+static void
+read_own(FunctionCallInfo fcinfo, const char *bytes, size_t size, MlDocument *read)
+{
+	static const char *const arguments[] = {"features", "target", "labels"};
+	StringInfoData s;
+
+	for (int i = 0; i < lengthof(arguments); i++)
+		if (!PG_ARGISNULL(3 + i))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("argument \"%s\" cannot be given with format \"%s\"", arguments[i], OWN_FORMAT)));
+	ml_document_read(bytes, size, read);
+	read->row.lineage = import_lineage(read->model, OWN_FORMAT, read->origin, read->provenance);
+	initStringInfo(&s);
+	appendStringInfoString(&s, ", \"origin\": ");
+	escape_json(&s, read->origin);
+	read->row.detail = s.data;
 }
 
 /* ml_import(model, data text or bytea, format, features, target, labels) */
@@ -241,10 +293,8 @@ ML_FUNCTION(ml_sql_import)
 	char	   *name;
 	char	   *bytes;
 	size_t		size;
-	Format		found;
-	MlForeign	foreign = {0};
-	MlModel    *model;
-	MlVersionRow row = {0};
+	char	   *format;
+	MlDocument	read = {0};
 	TupleDesc	desc;
 	Datum		values[6];
 	bool		nulls[6] = {false};
@@ -271,24 +321,23 @@ ML_FUNCTION(ml_sql_import)
 		size = utf8 == bytes ? size : strlen(utf8);
 		bytes = utf8;
 	}
-	found = find_format(PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2)), bytes, size);
-	found.format->read(bytes, size, &foreign);
-	model = make_model(fcinfo, found.algorithm, &foreign);
-	row.source = psprintf("%s model", found.format->name);
-	row.value = row.baseline = get_float8_nan();
-	row.notes = pg_any_to_server(foreign.note, strlen(foreign.note), PG_UTF8);
-	row.action = "import";
-	row.lineage = import_lineage(model, found.format->name, row.notes);
-	row.elapsed = (GetCurrentTimestamp() - start) / 1e6;
-	version = ml_catalog_store(name, ml_model_pack(model), model, &row);
+	format = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
+	if (format ? strcmp(format, OWN_FORMAT) == 0 : ml_document_recognize(bytes, size))
+		read_own(fcinfo, bytes, size, &read);
+	else
+	{
+		read_foreign(fcinfo, format, bytes, size, &read);
+		read.row.elapsed = (GetCurrentTimestamp() - start) / 1e6;
+	}
+	version = ml_catalog_store(name, read.value, read.model, &read.row);
 
 	MemoryContextSwitchTo(caller);
 	values[0] = CStringGetTextDatum(name);
 	values[1] = Int32GetDatum(version);
-	values[2] = CStringGetTextDatum(found.algorithm->name);
-	values[3] = CStringGetTextDatum(model->task == ML_CLASSIFICATION ? "classification" : "regression");
-	values[4] = Int32GetDatum(foreign.p);
-	values[5] = CStringGetTextDatum(row.notes);
+	values[2] = CStringGetTextDatum(read.model->algorithm->name);
+	values[3] = CStringGetTextDatum(ml_task_name(read.model->task));
+	values[4] = Int32GetDatum(read.model->encoder->schema->ncolumns);
+	values[5] = CStringGetTextDatum(read.origin);
 	MemoryContextDelete(cxt);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
 }
@@ -380,12 +429,22 @@ audit_export(FunctionCallInfo fcinfo, const char *format)
 	ml_audit("export", ref.model_id, ref.name, ref.version, psprintf("{\"format\": \"%s\"}", format));
 }
 
-/* ml_export(model name or value, format) */
-ML_FUNCTION(ml_sql_export)
+/* The bytes as they are kept, so that what is read again is the same. */
+static text *
+export_own(FunctionCallInfo fcinfo, const MlSite *site)
 {
-	const MlModel *model = ml_site(fcinfo, ML_VIEW)->model;
+	bool		named = get_fn_expr_argtype(fcinfo->flinfo, 0) == TEXTOID;
+	struct varlena *value = named ? ml_catalog_payload(site->version_id) :
+		(struct varlena *) PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
+
+	audit_export(fcinfo, OWN_FORMAT);
+	return ml_document_write(value, site->model, named ? site->version_id : 0);
+}
+
+static text *
+export_foreign(FunctionCallInfo fcinfo, const MlModel *model, const char *name)
+{
 	const MlEncoder *enc = model->encoder;
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	Format		found = find_format(name, NULL, 0);
 	MlForeign	foreign = {0};
 	char	  **names = palloc(Max(enc->p, 1) * sizeof(char *));
@@ -411,5 +470,16 @@ ML_FUNCTION(ml_sql_export)
 	ml_writer_init(&writer);
 	found.format->write(&foreign, &writer);
 	audit_export(fcinfo, found.format->name);
-	PG_RETURN_TEXT_P(cstring_to_text(pg_any_to_server(writer.buf.data, writer.buf.len, PG_UTF8)));
+	return cstring_to_text(pg_any_to_server(writer.buf.data, writer.buf.len, PG_UTF8));
+}
+
+/* ml_export(model name or value, format) */
+ML_FUNCTION(ml_sql_export)
+{
+	const MlSite *site = ml_site(fcinfo, ML_VIEW);
+	const char *format = text_to_cstring(PG_GETARG_TEXT_PP(1));
+
+	if (strcmp(format, OWN_FORMAT) == 0)
+		PG_RETURN_TEXT_P(export_own(fcinfo, site));
+	PG_RETURN_TEXT_P(export_foreign(fcinfo, site->model, format));
 }

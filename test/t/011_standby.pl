@@ -50,6 +50,8 @@ my ($ret, $stdout, $stderr) = $standby->psql('postgres', q{SELECT ml_drop('m')})
 like($stderr, qr/model "m" does not exist/, 'says that it does not exist');
 train(3);
 $primary->wait_for_catchup($standby);
+my $payload = q{SELECT ml_export('m', 'ml')::jsonb->>'payload'};
+is($standby->safe_psql('postgres', $payload), $primary->safe_psql('postgres', $payload), 'a model can be exported there');
 ($ret, $stdout, $stderr) = $standby->psql('postgres', q{SELECT ml_drop('m')});
 like($stderr, qr/read-only transaction|during recovery/, 'nothing can be changed there');
 
