@@ -43,6 +43,16 @@ $(SCRIPT): $(SQL_PARTS) Makefile ml_ext.control
 	mkdir -p sql
 	(printf '%s\n' '\echo Use "CREATE EXTENSION ml_ext" to load this file. \quit'; cat $(SQL_PARTS)) > $@
 
+# What ml_report puts into its pages (docs/decisions/010).
+REPORT_DIR = $(DESTDIR)$(datadir)/extension/ml_ext
+install: install-report
+install-report:
+	$(MKDIR_P) '$(REPORT_DIR)'
+	$(INSTALL_DATA) $(wildcard share/vega/*) '$(REPORT_DIR)/'
+uninstall: uninstall-report
+uninstall-report:
+	rm -rf '$(REPORT_DIR)'
+
 # The registry: one line an algorithm, made from what lies in the folders.
 src/algo/list.h: FORCE
 	@mkdir -p src/algo
@@ -105,4 +115,4 @@ dist:
 	zip -qr ml_ext-$(EXTVERSION).zip ml_ext-$(EXTVERSION) && rm -r ml_ext-$(EXTVERSION)
 
 FORCE:
-.PHONY: FORCE fuzz unit installcheck memcheck lint bench dist
+.PHONY: FORCE install-report uninstall-report fuzz unit installcheck memcheck lint bench dist

@@ -100,7 +100,7 @@ describe_model(MlRows *rows, const MlModel *model)
 	if (model->params != NULL && JB_ROOT_IS_OBJECT(model->params))
 		describe_object(rows, "parameter", &model->params->root, "");
 	if (model->info != NULL && JB_ROOT_IS_OBJECT(model->info))
-		describe_object(rows, "", &model->info->root, "holdout");	/* numbers of charts */
+		describe_object(rows, "", &model->info->root, "curves");	/* numbers of charts */
 }
 
 ML_FUNCTION(ml_sql_describe)

@@ -341,27 +341,6 @@ json_number(StringInfo out, double value)
 		appendStringInfoString(out, "null");
 }
 
-/* What ml_plot and ml_report show of the holdout beside the metrics. */
-static void
-add_holdout(const Outcome *o, StringInfo s)
-{
-	const char *separator = "";
-
-	appendStringInfoString(s, ", \"holdout\": {\"intervals\": {");
-	for (int i = 0; i < o->nmetrics; i++)
-	{
-		if (isnan(o->metrics[i].low) || isnan(o->metrics[i].high))
-			continue;
-		appendStringInfo(s, "%s\"%s\": [", separator, o->metrics[i].name);
-		json_number(s, o->metrics[i].low);
-		appendStringInfoString(s, ", ");
-		json_number(s, o->metrics[i].high);
-		appendStringInfoChar(s, ']');
-		separator = ", ";
-	}
-	appendStringInfo(s, "}, \"curves\": %s}", o->curves);
-}
-
 static Jsonb *
 model_info(const MlTraining *t, const Outcome *o)
 {
@@ -393,7 +372,7 @@ model_info(const MlTraining *t, const Outcome *o)
 	appendStringInfo(&s, "}, \"refit\": %s, \"converged\": %s", o->refitted ? "true" : "false",
 					 o->fit->converged ? "true" : "false");
 	if (o->curves && o->holdout_rows > 0)
-		add_holdout(o, &s);
+		appendStringInfo(&s, ", \"curves\": %s", o->curves);	/* for ml_plot and ml_report */
 	if (o->fit->stop)
 	{
 		appendStringInfoString(&s, ", \"stop\": ");

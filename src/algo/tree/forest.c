@@ -237,6 +237,7 @@ choose_growth(Training *t)
 	growth->colsample_node = t->problem->p > 0 ? (double) features_per_node(t) / t->problem->p : 1;
 	growth->random_cut = params->random_cut;
 	growth->one_hot_above = ONE_HOT_ABOVE;
+	growth->random_ties = params->n_estimators > 1;
 	growth->seed = t->problem->seed;
 	choose_units(t);
 	growth->g_unit = t->g_unit;

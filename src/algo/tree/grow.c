@@ -209,10 +209,10 @@ ml_grower_evaluate(MlGrower *grower, int i)
 			int			bins = (int) (plan->first[place + 1] - plan->first[place]);
 			int			k = ml_search_list(search, bins, column);
 
-			if (!ml_search_column(search, &grower->nodes, i, plan->column[place], k, column))
-				draw.left++;
+			draw.varies |= ml_search_column(search, &grower->nodes, i, plan->column[place], k, column);
 			ml_grower_worked(grower, (size_t) bins * plan->width * 4);
 		}
+		ml_draw_tried(&draw);
 	}
 	ml_draw_end(&draw, search);
 	if (grower->direct)

@@ -159,7 +159,7 @@ extern int	ml_heap_pop(const MlNodes *nodes, const MlGrowth *growth, int *heap, 
 
 /*
  * Columns to try at a node: places in the plan, drawn one by one.  Begin, next until it
- * is negative, end.  As many as the shares say are drawn, and one more for each that was
+ * is negative, end.  As many as the shares say are drawn, and more while all of them were
  * found to be constant in the node.
  */
 typedef struct MlDraw
@@ -170,10 +170,20 @@ typedef struct MlDraw
 	int			at;				/* how many were drawn */
 	int			left;			/* how many are still to be drawn */
 	bool		random;			/* else in order */
+	bool		varies;			/* one of those drawn does, in the node */
 } MlDraw;
 
 extern void ml_draw_begin(MlDraw *draw, const MlNodes *nodes, int i, MlSearch *search, const MlPlan *plan);
 extern int	ml_draw_next(MlDraw *draw, MlSearch *search);
+
+/* After the columns drawn so far were looked at. */
+static inline void
+ml_draw_tried(MlDraw *draw)
+{
+	if (!draw->varies && draw->left == 0)
+		draw->left = 1;
+}
+
 extern void ml_draw_end(MlDraw *draw, MlSearch *search);
 
 /* Fills place with a seeded choice of k of n, ascending. */

@@ -383,6 +383,20 @@ random_boundary(const MlBins *bins, int low, int high, uint64_t hash)
 	return a > high ? high : a;
 }
 
+/*
+ * Whether a column is taken rather than another that gains the same.  In small nodes that is
+ * usual, and trees that then all take the first column are more alike than they need be.
+ */
+static bool
+wins_tie(const MlGrowth *growth, const MlNode *node, int feature, int other)
+{
+	uint64_t	path = node->path ^ 0x746965u;
+
+	if (growth->random_ties && feature != other)
+		return ml_grow_hash(path, feature) < ml_grow_hash(path, other);
+	return feature < other;
+}
+
 /* Keeps the best cut of a sweep if it is the best of all. */
 static void
 keep(MlSearch *search, const MlNode *node, const Sweep *sweep, double own, int feature, int boundary)
@@ -397,7 +411,7 @@ keep(MlSearch *search, const MlNode *node, const Sweep *sweep, double own, int f
 		return;
 	if (fabs(gain) <= ROUNDING * (fabs(sweep->score) + fabs(own)))
 		gain = 0;
-	if (gain < best->gain || (gain == best->gain && feature >= best->feature))
+	if (gain < best->gain || (gain == best->gain && !wins_tie(search->growth, node, feature, best->feature)))
 		return;
 	best->gain = gain;
 	best->feature = feature;

@@ -154,8 +154,8 @@ evaluate(MlSubtree *s, MlNodes *nodes, int i, int first, int *used, MlSearch *se
 	{
 		int			k = sum_column(s, search, place, start, n);
 
-		if (!ml_search_column(search, nodes, i, plan->column[place], k, s->cells))
-			draw.left++;
+		draw.varies |= ml_search_column(search, nodes, i, plan->column[place], k, s->cells);
+		ml_draw_tried(&draw);
 		for (int b = 0; b < k; b++)
 			memset(s->cells + (size_t) search->list[b] * width, 0, sizeof(int64_t) * width);
 	}
