@@ -118,7 +118,7 @@ SELECT learn('h', 1);
 ALTER TABLE ml.model RENAME COLUMN owner TO possessor;
 SELECT ask('h');
 ALTER TABLE ml.model RENAME COLUMN possessor TO owner;
-ALTER TABLE ml.version DROP CONSTRAINT version_pkey;
+ALTER TABLE ml.version DROP CONSTRAINT version_pkey CASCADE;
 SELECT ask('h');
 ALTER TABLE ml.version ADD PRIMARY KEY (version_id);
 SELECT ml_drop('h');

@@ -67,7 +67,7 @@ boss('ALTER TABLE ml.version RENAME TO version_was; CREATE VIEW ml.version AS SE
 fails($ask, qr/table "ml.version" does not belong to extension "ml_ext"/, 'another table of that name is refused');
 boss('DROP VIEW ml.version; ALTER TABLE ml.version_was RENAME TO version');
 
-boss('UPDATE ml.version SET model_id = model_id WHERE false; ALTER TABLE ml.version DROP CONSTRAINT version_pkey');
+boss('UPDATE ml.version SET model_id = model_id WHERE false; ALTER TABLE ml.version DROP CONSTRAINT version_pkey CASCADE');
 is($node->safe_psql('d', $ask), '20.000000', 'without its index it is only slower');
 
 boss('ALTER SCHEMA ml RENAME TO ml_was; CREATE SCHEMA ml');
