@@ -43,7 +43,7 @@ $(SCRIPT): $(SQL_PARTS) Makefile ml_ext.control
 	mkdir -p sql
 	(printf '%s\n' '\echo Use "CREATE EXTENSION ml_ext" to load this file. \quit'; cat $(SQL_PARTS)) > $@
 
-# What ml_report puts into its pages (docs/decisions/010).
+# What ml_report puts into its pages (docs/decisions/013).
 REPORT_DIR = $(DESTDIR)$(datadir)/extension/ml_ext
 install: install-report
 install-report:

@@ -64,6 +64,7 @@ need_packages()
 	local missing="" package
 	for package in "postgresql-$PG_MAJOR" "postgresql-server-dev-$PG_MAJOR" gcc make libc6-dev \
 		libopenblas-serial-dev "$@"; do
+		package=${package/@MAJOR@/$PG_MAJOR}
 		installed "$package" || missing="$missing $package"
 	done
 	[ -n "$missing" ] || return 0

@@ -60,6 +60,13 @@
 #define INTERVAL_IS_NOEND(i) ((void) (i), false)
 #endif
 
+/* The last argument says where errors go from 16 on, and before whether there are none. */
+#if PG_VERSION_NUM >= 160000
+#define ml_parse_type(text, type, typmod) ((void) parseTypeString(text, type, typmod, NULL))
+#else
+#define ml_parse_type(text, type, typmod) parseTypeString(text, type, typmod, false)
+#endif
+
 /* Views that read their tables with the rights of who asks. */
 #define ML_HAS_SECURITY_INVOKER (PG_VERSION_NUM >= 150000)
 

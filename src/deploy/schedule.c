@@ -221,7 +221,8 @@ ML_FUNCTION(ml_sql_retrain_job)
 	{
 		if (have_cron() && end_job(PG_GETARG_INT64(0)))
 			ereport(NOTICE,
-					(errmsg("the model is gone, and its schedule with it")));
+					(errcode(ERRCODE_SUCCESSFUL_COMPLETION),
+					 errmsg("the model is gone, and its schedule with it")));
 		PG_RETURN_VOID();
 	}
 	values[0] = CStringGetTextDatum(model.name);

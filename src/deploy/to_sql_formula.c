@@ -237,8 +237,8 @@ is_single(MlFormulaLink link, int class)
 
 /*
  * The normal distribution function: Hart's rational approximation (1968, no. 5666) as
- * given by West, "Better approximations to cumulative normal functions" (2005), to about
- * 1e-15; erf is in PostgreSQL from 16 on only.
+ * given by West, "Better approximations to cumulative normal functions" (2005), within
+ * 1e-15 (not relative to small tails); erf is in PostgreSQL from 16 on only.
  */
 static char *
 probit(const char *m)

@@ -143,7 +143,7 @@ security_invoker(FunctionCallInfo fcinfo, int n)
 static char *
 view_name(const char *given)
 {
-	RangeVar   *var = makeRangeVarFromNameList(stringToQualifiedNameList(given));
+	RangeVar   *var = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(given)));
 	Oid			schema = RangeVarGetCreationNamespace(var);
 	Oid			existing = get_relname_relid(var->relname, schema);
 
@@ -194,7 +194,7 @@ ML_FUNCTION(ml_sql_create_view)
 	run(sql.data);
 	run(psprintf("COMMENT ON VIEW %s IS %s", view,
 				 quote_literal_cstr(psprintf(VIEW_MARK "predictions of model \"%s\"", name))));
-	PG_RETURN_OID(RangeVarGetRelid(makeRangeVarFromNameList(stringToQualifiedNameList(view)), NoLock, false));
+	PG_RETURN_OID(RangeVarGetRelid(makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(view))), NoLock, false));
 }
 
 /* ---- functions ---- */
@@ -206,7 +206,7 @@ type_name(const char *text)
 	Oid			type;
 	int32		typmod;
 
-	parseTypeString(text, &type, &typmod, false);
+	ml_parse_type(text, &type, &typmod);
 	return format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY);
 }
 
@@ -256,7 +256,7 @@ list_columns(const MlSchema *schema, StringInfo arguments, oidvector **types, ch
 	{
 		int32		typmod;
 
-		parseTypeString(schema->columns[i].type, &oids[i], &typmod, false);
+		ml_parse_type(schema->columns[i].type, &oids[i], &typmod);
 		appendStringInfo(arguments, "%s%s %s", i > 0 ? ", " : "", quote_identifier(schema->columns[i].name),
 						 type_name(schema->columns[i].type));
 		texts[i] = CStringGetTextDatum(schema->columns[i].name);
@@ -386,7 +386,7 @@ ML_FUNCTION(ml_sql_create_function)
 				 errmsg("model has more columns than a function can have arguments"),
 				 errdetail("It has %d columns, and %d are possible.", model->encoder->schema->ncolumns, most),
 				 errhint("Use ml_create_view, or ml_predict with a row.")));
-	schema = QualifiedNameGetCreationNamespace(stringToQualifiedNameList(name), &name);
+	schema = QualifiedNameGetCreationNamespace(textToQualifiedNameList(cstring_to_text(name)), &name);
 	function = quote_qualified_identifier(get_namespace_name(schema), name);
 	initStringInfo(&arguments);
 	list_columns(model->encoder->schema, &arguments, &types, &names);

@@ -39,8 +39,8 @@ extern const MlChartKind *ml_chart_kind(const char *name);	/* 22023, with the li
 /* Appends a specification; the kind is not missing and its curves are known. */
 extern void ml_chart_write(const MlChart *chart, const MlChartKind *kind, StringInfo out);
 
-/* Fills `curves` from the source, or from the model's info; false when it keeps none. */
-extern bool ml_chart_score(MlChart *chart, MlMetrics *model, MlMetrics *baseline);
+/* Fills `curves` from the source, which with `target` must have it, or from the model's info; false when it keeps none. */
+extern bool ml_chart_score(MlChart *chart, bool target, MlMetrics *model, MlMetrics *baseline);
 
 /* ---- reading JSON that anybody may have written ---- */
 

@@ -6,7 +6,7 @@
  * allows the scripts and the style sheet that are in it, by their digests, and
  * nothing else: no network, no inline handler, no eval (Vega interprets its
  * expressions).  The libraries lie in the extension's share directory under fixed
- * names (docs/decisions/010).
+ * names (docs/decisions/013).
  */
 #include "report/report.h"
 

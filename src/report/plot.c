@@ -134,7 +134,7 @@ parse(const char *text)
 }
 
 bool
-ml_chart_score(MlChart *chart, MlMetrics *model, MlMetrics *baseline)
+ml_chart_score(MlChart *chart, bool target, MlMetrics *model, MlMetrics *baseline)
 {
 	Scores		s = {NULL, model, baseline, model ? ml_model_prior(chart->model) : NULL};
 	StringInfoData text;
@@ -147,7 +147,7 @@ ml_chart_score(MlChart *chart, MlMetrics *model, MlMetrics *baseline)
 		return chart->curves != NULL;
 	}
 	s.curves = ml_curves_create(chart->model->task, chart->model->classes);
-	ml_score_source(chart->model, chart->source, model != NULL, add_row, &s);
+	ml_score_source(chart->model, chart->source, target, add_row, &s);
 	initStringInfo(&text);
 	ml_curves_json(s.curves, true, &text);
 	ml_curves_free(s.curves);
@@ -182,7 +182,7 @@ fill(MlChart *chart, const MlChartKind *kind)
 	}
 	if (kind->actual && chart->source)
 		ml_score_needs_target(chart->model);
-	if (!ml_chart_score(chart, NULL, NULL))
+	if (!ml_chart_score(chart, kind->actual, NULL, NULL))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the model keeps nothing to plot \"%s\" from", kind->name),

@@ -824,7 +824,7 @@ measure(Report *r)
 		metrics = ml_metrics_create(model->task, model->classes);
 		baseline = ml_metrics_create(model->task, model->classes);
 	}
-	if (ml_chart_score(&r->chart, metrics, baseline) && model->target)
+	if (ml_chart_score(&r->chart, metrics != NULL, metrics, baseline) && model->target)
 		r->rows = ml_json_number(r->chart.curves, "rows");
 	else
 		r->rows = ml_json_number(info_of(r), "holdout_rows");

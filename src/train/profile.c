@@ -6,7 +6,8 @@
  * The cuts come from the summaries.  One pass over the collected rows counts
  * between them; a second one takes the few values beside each decile out, so
  * that a column need not be sorted.  Rows that were streamed are not there any
- * more: then the counts are the summaries' estimates, and marked so.
+ * more: then the counts are the summaries' estimates, and marked so, and the
+ * predictions are those of a sample of the table.  Without a holdout there are none.
  *
  * Memory: the profile lies in the training's context, what is needed meanwhile
  * in a child of it.
@@ -22,6 +23,7 @@
 #include "eval/metrics.h"
 
 #define SCORED_SALT 77
+#define SAMPLED_ROWS 20000.0	/* a quantile of them is right to 1 % */
 
 /* ---- predictions ---- */
 
@@ -116,6 +118,56 @@ profile_predictions(MlProfile *profile, const MlScored *scored)
 	}
 	if (scored->classes > 0)
 		learn_rates(profile, scored);
+}
+
+/* ---- predictions of rows that streamed by ---- */
+
+typedef struct Sampler
+{
+	MlTraining *t;
+	const MlFit *fit;
+	MlScored   *scored;
+	MlConverter *converters;
+	double	   *cells;
+	double	   *x;
+} Sampler;
+
+static void
+score_sampled(void *arg, const MlRow *row)
+{
+	Sampler    *s = arg;
+	const MlSchema *schema = s->t->schema;
+	double		out;
+
+	for (int i = 0; i < schema->ncolumns; i++)
+		ml_convert(&s->converters[i], row->values[i], row->isnull[i], s->cells + schema->columns[i].first_cell);
+	if (!ml_encode(s->fit->encoder, s->cells, schema->ncells, 1, s->x))
+		return;
+	s->t->algorithm->predict(s->fit->model, s->x, &out);
+	if (isfinite(out))
+		ml_scored_add(s->scored, 0, &out);
+}
+
+MlScored *
+ml_scored_sample(MlTraining *t, const MlFit *fit)
+{
+	Sampler		s = {t, fit};
+	MlSource	sampled = *t->source;
+	double		share = Min(SAMPLED_ROWS / Max(t->rows_read, 1.0), 1.0);
+
+	/* Only a table can be sampled. */
+	if (!t->source->position)
+		return NULL;
+	sampled.position = false;
+	sampled.from = psprintf("%s TABLESAMPLE BERNOULLI (%.10g) REPEATABLE (0)", t->source->from, 100 * share);
+	s.scored = ml_scored_create(0);
+	s.converters = palloc0(Max(t->schema->ncolumns, 1) * sizeof(MlConverter));
+	for (int i = 0; i < t->schema->ncolumns; i++)
+		ml_converter_init(&s.converters[i], &t->schema->columns[i], t->source->columns[t->feature_column[i]].type, false);
+	s.cells = palloc(Max(t->schema->ncells, 1) * sizeof(double));
+	s.x = palloc(Max(fit->encoder->p, 1) * sizeof(double));
+	ml_stream(&sampled, t->feature_column, t->schema->ncolumns, score_sampled, &s);
+	return s.scored;
 }
 
 /* ---- features ---- */

@@ -251,6 +251,9 @@ typedef struct MlScored
 extern MlScored *ml_scored_create(int classes);
 extern void ml_scored_add(MlScored *scored, double y, const double *out);
 
+/* Predictions of some rows of a table that streamed by; NULL when the source is no table. */
+extern MlScored *ml_scored_sample(MlTraining *t, const MlFit *fit);
+
 /* What the model is to remember of the rows; `scored` may be NULL, `collected`: t->rows are there. */
 extern MlProfile *ml_training_profile(MlTraining *t, const MlScored *scored, bool collected);
 

@@ -441,7 +441,8 @@ read_request(FunctionCallInfo fcinfo, int first, MlRequest *r)
 static void
 keep_profile(MlTraining *t, Outcome *o, bool collected)
 {
-	MlProfile  *profile = ml_training_profile(t, t->scored, collected);
+	MlScored   *scored = collected ? t->scored : ml_scored_sample(t, o->fit);
+	MlProfile  *profile = ml_training_profile(t, scored, collected);
 
 	profile->nmetrics = o->nmetrics;
 	profile->metrics = palloc0(Max(o->nmetrics, 1) * sizeof(MlProfileMetric));

@@ -31,6 +31,7 @@ BEGIN
 	PERFORM ml_describe(m);
 	PERFORM ml_coefficients(m);
 	PERFORM ml_importance(m);
+	PERFORM ml_to_sql(m);
 	RETURN '00000';
 EXCEPTION WHEN others THEN
 	RETURN CASE WHEN read THEN 'used ' ELSE '' END || SQLSTATE;

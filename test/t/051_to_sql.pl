@@ -183,10 +183,25 @@ cmp_ok($worst, '<=', 1e-12, "greatest relative difference of all: $worst");
 $ml->safe_psql('postgres', q{SELECT ml_train('large', 'SELECT i AS x, i * 7919 % 40009 AS z, u(i, 60) AS y FROM generate_series(1, 40000) i', 'y', algorithm => 'decision_tree', holdout => 0)});
 my (undef, undef, $err) = $ml->psql('postgres', "\\set VERBOSITY verbose\nSELECT ml_to_sql('large')");
 like($err, qr/54000: model is too large/, 'a model that is too large is refused');
-$ml->safe_psql('postgres', q{SELECT ml_train('deep', 'SELECT i AS x, exp(-i) AS y FROM generate_series(0, 700) i', 'y', algorithm => 'decision_tree', holdout => 0)});
-my ($status, $sql);
-($status, $sql, $err) = $ml->psql('postgres', "\\set VERBOSITY verbose\nSELECT ml_to_sql('deep')");
-ok($err =~ /54000: model is too deep/ || $plain->safe_psql('postgres', "SELECT count(*) FROM (SELECT $sql FROM generate_series(0, 700) x) s") == 701, 'a deep tree is refused or runs');
+# A tree in which every condition but the last stands on the right of the one before: LightGBM's text.
+sub chain
+{
+	my ($n) = @_;
+	my $list = sub { join ' ', map { $_[0]->($_) } 0 .. $_[1] - 1 };
+	my $ones = sub { $list->(sub { 1 }, $_[0]) };
+	return "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx=0\nobjective=regression\nfeature_names=x\n"
+	  . "feature_infos=[0:$n]\ntree_sizes=1000\n\nTree=0\nnum_leaves=" . ($n + 1) . "\nnum_cat=0\nsplit_feature=" . $list->(sub { 0 }, $n)
+	  . "\nsplit_gain=" . $ones->($n) . "\nthreshold=" . $list->(sub { $_[0] + 0.5 }, $n) . "\ndecision_type=" . $list->(sub { 2 }, $n)
+	  . "\nleft_child=" . $list->(sub { -1 - $_[0] }, $n) . "\nright_child=" . $list->(sub { $_[0] + 1 < $n ? $_[0] + 1 : -$n - 1 }, $n)
+	  . "\nleaf_value=" . $list->(sub { $_[0] }, $n + 1) . "\nleaf_weight=" . $ones->($n + 1) . "\nleaf_count=" . $ones->($n + 1)
+	  . "\ninternal_value=" . $ones->($n) . "\ninternal_weight=" . $ones->($n) . "\ninternal_count=" . $ones->($n) . "\nis_linear=0\nshrinkage=1\n\n\nend of trees\n";
+}
+$ml->safe_psql('postgres', "SELECT ml_import('deep', '" . chain(500) . "')");
+my $deep = $ml->safe_psql('postgres', "SELECT ml_to_sql('deep')");
+is($plain->safe_psql('postgres', "SELECT sum(abs(($deep) - x)) FROM (SELECT generate_series(0, 500)::float8 AS x) s"), '0', '500 conditions in each other run');
+$ml->safe_psql('postgres', "SELECT ml_import('deep', '" . chain(501) . "')");
+(undef, undef, $err) = $ml->psql('postgres', "\\set VERBOSITY verbose\nSELECT ml_to_sql('deep')");
+like($err, qr/54000: model is too deep/, 'one more is refused');
 $ml->stop;
 $plain->stop;
 done_testing();

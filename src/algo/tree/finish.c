@@ -10,6 +10,8 @@
 #include "growing.h"
 #include "num/threads.h"
 
+#define NODES_PER_CHECK 0xffff	/* between two looks at interrupts */
+
 /* A finished tree with what its nodes point to. */
 typedef struct Finished
 {
@@ -134,6 +136,8 @@ ml_grower_finish(MlGrower *grower)
 		MlNode	   *node = nodes->node + i;
 		MlGrown    *grown = tree->node + k;
 
+		if ((k & NODES_PER_CHECK) == 0)
+			ml_check_interrupts();
 		node->number = k;
 		finish_node(grower, i, grown);
 		for (int c = 0; c < classes; c++)

@@ -352,11 +352,15 @@ grow_tree(Training *t, int i)
 		draw_sample(t, i);
 	t->growth.seed = ml_forest_hash(ml_forest_hash(t->problem->seed, UINT64_MAX), (uint64_t) i);
 	tree = ml_grow(t->grower, &t->growth);
+	ml_check_interrupts();
 	prune(t, tree);
+	ml_check_interrupts();
 	value = leaf_values(t, tree);
 	ml_trees_add(&t->forest->trees, tree, 0, value, 1);
+	ml_check_interrupts();
 	ml_free(value);
 	ml_tree_free(tree);
+	ml_check_interrupts();
 	check_size(t);
 	if (i + 1 == TREES_TO_JUDGE)
 		reserve_rest(t);

@@ -372,9 +372,9 @@ look(MlGrower *grower, int i, MlWay way)
 	{
 		grower->waiting[grower->nwaiting++] = (MlFew) {.node = i};
 		grower->waiting_rows += (size_t) grower->nodes.node[i].rows;
-		/* enough for all threads: four each */
+		/* enough for all threads, for some 30 ms */
 		if (grower->nlanes == 1 || grower->nwaiting == ML_MOST_WAITING ||
-			grower->waiting_rows >= (size_t) grower->few * grower->nlanes * 4)
+			grower->waiting_rows >= (size_t) grower->few * grower->nlanes)
 			grow_few(grower);
 	}
 	else if (way == ML_WAY_MANY)

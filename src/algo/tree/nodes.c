@@ -18,6 +18,7 @@ grown(void *old, size_t count, size_t room, size_t size)
 {
 	void	   *new = ml_alloc(room, size);
 
+	ml_check_interrupts();		/* to clear some 100 MB takes as long as is allowed */
 	if (old != NULL)
 	{
 		memcpy(new, old, count * size);

@@ -15,6 +15,8 @@
 
 #include "growing.h"
 
+#define SUBTREE_UPDATES (ML_UPDATES / 8)	/* those of small nodes take longer, with what a node itself takes */
+
 struct MlSubtree
 {
 	bool		interrupts;		/* are let through */
@@ -161,7 +163,7 @@ evaluate(MlSubtree *s, MlNodes *nodes, int i, int first, int *used, MlSearch *se
 	}
 	s->updates += (size_t) n * draw.at;
 	ml_draw_end(&draw, search);
-	if (s->interrupts && s->updates > ML_UPDATES)
+	if (s->interrupts && s->updates > SUBTREE_UPDATES)
 	{
 		/* a tree that sheds one row at a time takes the square of its rows */
 		s->updates = 0;

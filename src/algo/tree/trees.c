@@ -63,6 +63,7 @@ enlarged_copy(const void *array, size_t size, uint32_t used, uint32_t room)
 {
 	void	   *larger = ml_alloc(room, size);
 
+	ml_check_interrupts();
 	if (used > 0)
 		memcpy(larger, array, size * used);
 	return larger;
@@ -264,11 +265,14 @@ ml_trees_add(MlTrees *trees, const MlTree *tree, int output, const double *value
 
 	if (depth > ML_TREE_MAX_DEPTH)
 		ml_fail_data("a tree is deeper than %d levels; set max_depth", ML_TREE_MAX_DEPTH);
+	ml_check_interrupts();
 	ml_trees_reserve(trees, n, leaves, words);
 	for (int i = 0; i < n; i++)
 	{
 		const MlGrown *from = &tree->node[queue[i]];
 
+		if ((i & NODES_PER_CHECK) == 0)
+			ml_check_interrupts();
 		if (from->left == 0)
 			add_leaf(trees, root + i, from, value + (size_t) queue[i] * trees->width, scale);
 		else
