@@ -48,7 +48,7 @@ use_row(const MlModel *model, const double *cells, double *x, double *out)
 		return;
 	}
 	for (int i = 0; i < model->encoder->p; i++)
-		if (!isfinite(x[i]))
+		if (isinf(x[i]) || (isnan(x[i]) && model->encoder->columns[model->encoder->source[i]].impute != ML_IMPUTE_NATIVE))
 			abort();
 	algorithm->predict(model->fit, x, out);
 	for (int i = 0; algorithm->explain && i < outputs; i++)
