@@ -5,8 +5,8 @@
  *
  * The cuts come from the summaries.  One pass over the collected rows counts
  * between them; a second one takes the few values beside each decile out, so
- * that a column need not be sorted.  Rows that were streamed are not there any
- * more: then the counts are the summaries' estimates, and marked so, and the
+ * that a column need not be sorted.  Beyond COUNTED_ROWS that would cost too much, and
+ * rows that were streamed are not there any more: then the counts are the summaries' estimates, and marked so, and the
  * predictions are those of a sample of the table.  Without a holdout there are none.
  *
  * Memory: the profile lies in the training's context, what is needed meanwhile
@@ -24,6 +24,7 @@
 
 #define SCORED_SALT 77
 #define SAMPLED_ROWS 20000.0	/* a quantile of them is right to 1 % */
+#define COUNTED_ROWS 200000		/* of more, numbers keep the summaries' estimates: counting would cost as much as a training */
 
 /* ---- predictions ---- */
 
@@ -155,11 +156,11 @@ ml_scored_sample(MlTraining *t, const MlFit *fit)
 	MlSource	sampled = *t->source;
 	double		share = Min(SAMPLED_ROWS / Max(t->rows_read, 1.0), 1.0);
 
-	/* Only a table can be sampled. */
+	/* Only a table can be sampled; by pages, since to look at every row would be another scan. */
 	if (!t->source->position)
 		return NULL;
 	sampled.position = false;
-	sampled.from = psprintf("%s TABLESAMPLE BERNOULLI (%.10g) REPEATABLE (0)", t->source->from, 100 * share);
+	sampled.from = psprintf("%s TABLESAMPLE SYSTEM (%.10g) REPEATABLE (0)", t->source->from, 100 * share);
 	s.scored = ml_scored_create(0);
 	s.converters = palloc0(Max(t->schema->ncolumns, 1) * sizeof(MlConverter));
 	for (int i = 0; i < t->schema->ncolumns; i++)
@@ -322,7 +323,7 @@ refine(MlTraining *t, MlProfile *profile)
 
 	for (int c = 0; c < ncells; c++)
 	{
-		cells[c].grid = profile->grids[c] && !profile->grids[c]->exact && profile->grids[c]->n > 0 ? profile->grids[c] : NULL;
+		cells[c].grid = t->rows_used <= COUNTED_ROWS && profile->grids[c] && !profile->grids[c]->exact && profile->grids[c]->n > 0 ? profile->grids[c] : NULL;
 		cells[c].nlevels = profile->nlevels[c];
 		cells[c].levels = profile->levels[c] && !profile->levels_exact[c] ? profile->levels[c] : NULL;
 		if (cells[c].levels)
@@ -360,10 +361,11 @@ refine(MlTraining *t, MlProfile *profile)
 
 /* Whether any cell has more rows than its summary keeps. */
 static bool
-needs_refinement(const MlProfile *profile)
+needs_refinement(const MlTraining *t, const MlProfile *profile)
 {
 	for (int c = 0; c < profile->ncells; c++)
-		if (profile->grids[c] ? profile->grids[c]->n > 0 && !profile->grids[c]->exact : !profile->levels_exact[c])
+		if (profile->grids[c] ? t->rows_used <= COUNTED_ROWS && profile->grids[c]->n > 0 && !profile->grids[c]->exact
+			: !profile->levels_exact[c])
 			return true;
 	return false;
 }
@@ -373,7 +375,7 @@ ml_training_profile(MlTraining *t, const MlScored *scored, bool collected)
 {
 	MlProfile  *profile = ml_profile_of_summaries(t->schema, t->summaries, t->schema->ncells);
 
-	if (collected && needs_refinement(profile))
+	if (collected && needs_refinement(t, profile))
 	{
 		MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "ml_ext profile", ALLOCSET_DEFAULT_SIZES);
 		MemoryContext old = MemoryContextSwitchTo(cxt);
