@@ -9,8 +9,6 @@
  */
 #include "core/fingerprint.h"
 
-#include <math.h>
-
 #include "common/hashfn.h"
 #include "port/pg_bswap.h"
 
@@ -46,26 +44,42 @@ product(uint64 bits, uint64 key)
 	return (uint64) (uint32) (bits + key) * (uint32) ((bits >> 32) + (key >> 32));
 }
 
+/* The places that share a move of the keys. */
+static void
+add_places(MlRowHash *hash, const double *restrict values, int n, const uint64 *restrict keys, uint64 shift)
+{
+	uint64		a = hash->lane[0];
+	uint64		b = hash->lane[1];
+
+	for (int i = 0; i < n; i++)
+	{
+		double		value = values[i] + 0.0;	/* makes 0 of -0 */
+		uint64		bits;
+
+		memcpy(&bits, &value, sizeof(bits));
+		bits = value != value ? NULL_BITS : bits;
+		a += product(bits, keys[i] + shift);
+		b += product(bits, keys[i + 1] + shift);
+	}
+	hash->lane[0] = a;
+	hash->lane[1] = b;
+}
+
 void
 ml_row_hash_add(MlRowHash *hash, const double *values, int n, int place)
 {
 	const uint64 *keys = key_table();
-	uint64		a = hash->lane[0];
-	uint64		b = hash->lane[1];
 
-	for (int i = 0; i < n; i++, place++)
+	while (n > 0)
 	{
-		double		value = values[i] + 0.0;	/* makes 0 of -0 */
-		uint64		bits;
-		uint64		shift = (uint64) (place / KEYS) * GOLDEN;
+		int			at = place % KEYS;
+		int			m = Min(n, KEYS - at);
 
-		memcpy(&bits, &value, sizeof(bits));
-		bits = isnan(value) ? NULL_BITS : bits;
-		a += product(bits, keys[place % KEYS] + shift);
-		b += product(bits, keys[place % KEYS + 1] + shift);
+		add_places(hash, values, m, keys + at, (uint64) (place / KEYS) * GOLDEN);
+		values += m;
+		place += m;
+		n -= m;
 	}
-	hash->lane[0] = a;
-	hash->lane[1] = b;
 }
 
 void
