@@ -88,14 +88,15 @@ $(FUZZ_DIR)/%.o: %.c src/algo/list.h $(wildcard src/*.h src/*/*.h test/fuzz/*.h)
 $(FUZZ_DIR)/model $(FUZZ_DIR)/import: $(FUZZ_DIR)/%: $(FUZZ_DIR)/test/fuzz/%.o $(FUZZ_OBJS)
 	$(FUZZ_CC) -no-pie -fsanitize=fuzzer,address,undefined -Wl,--gc-sections,--unresolved-symbols=ignore-all -o $@ $^ \
 		-L$(shell $(PG_CONFIG) --pkglibdir) -lpgcommon -lpgport -lm -lcrypto
+FUZZ_LIMIT = -max_total_time=$(FUZZ_SECONDS)
 FUZZ_OPTIONS = -max_len=40000 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=$(FUZZ_DIR)/
 fuzz: $(FUZZ_DIR)/model $(FUZZ_DIR)/import
 	mkdir -p $(addprefix $(FUZZ_DIR)/,seeds corpus import_corpus)
 	for f in test/models/*.hex; do \
 		perl -ne 'chomp; print pack("H*", substr($$_, 50)); exit' $$f >$(FUZZ_DIR)/seeds/$$(basename $$f .hex); done
-	ASAN_OPTIONS=detect_leaks=0 $(FUZZ_DIR)/model -max_total_time=$(FUZZ_SECONDS) $(FUZZ_OPTIONS) \
+	ASAN_OPTIONS=detect_leaks=0 $(FUZZ_DIR)/model $(FUZZ_LIMIT) $(FUZZ_OPTIONS) \
 		$(FUZZ_DIR)/corpus $(FUZZ_DIR)/seeds
-	ASAN_OPTIONS=detect_leaks=0 $(FUZZ_DIR)/import -max_total_time=$(FUZZ_SECONDS) $(FUZZ_OPTIONS) \
+	ASAN_OPTIONS=detect_leaks=0 $(FUZZ_DIR)/import $(FUZZ_LIMIT) $(FUZZ_OPTIONS) \
 		$(FUZZ_DIR)/import_corpus test/data/models
 
 # The tests under AddressSanitizer and its kin; PG_CONFIG names a server built with them (docs/testing.md).

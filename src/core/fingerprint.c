@@ -45,12 +45,9 @@ product(uint64 bits, uint64 key)
 }
 
 /* The places that share a move of the keys. */
-static void
-add_places(MlRowHash *hash, const double *restrict values, int n, const uint64 *restrict keys, uint64 shift)
+static inline void
+add_places(MlRowHash *hash, const double *values, int n, const uint64 *keys, uint64 shift)
 {
-	uint64		a = hash->lane[0];
-	uint64		b = hash->lane[1];
-
 	for (int i = 0; i < n; i++)
 	{
 		double		value = values[i] + 0.0;	/* makes 0 of -0 */
@@ -58,11 +55,9 @@ add_places(MlRowHash *hash, const double *restrict values, int n, const uint64 *
 
 		memcpy(&bits, &value, sizeof(bits));
 		bits = value != value ? NULL_BITS : bits;
-		a += product(bits, keys[i] + shift);
-		b += product(bits, keys[i + 1] + shift);
+		hash->lane[0] += product(bits, keys[i] + shift);
+		hash->lane[1] += product(bits, keys[i + 1] + shift);
 	}
-	hash->lane[0] = a;
-	hash->lane[1] = b;
 }
 
 void
@@ -91,10 +86,59 @@ ml_row_hash_end(const MlRowHash *hash, MlFingerprint *sum)
 	sum->sum[1] += mix(hash->lane[1] ^ a);
 }
 
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define ROWS_FOR_X86
+typedef double Doubles __attribute__((vector_size(4 * sizeof(double)), aligned(sizeof(double)), may_alias));
+typedef uint64 Words __attribute__((vector_size(4 * sizeof(uint64)), aligned(sizeof(uint64)), may_alias));
+typedef int Halves __attribute__((vector_size(8 * sizeof(int))));
+
+/* The same sums, four places at a time. */
+__attribute__((target("avx2"))) static void
+add_rows(MlFingerprint *sum, const double *x, int n, int k, int stride,
+		 const double *y, const double *w, const uint64 *keys)
+{
+	int			fours = k / 4 * 4;
+
+	for (int row = 0; row < n; row++, x += stride)
+	{
+		MlRowHash	hash;
+		Words		a = {0};
+		Words		b = {0};
+
+		for (int i = 0; i < fours; i += 4)
+		{
+			Doubles		value = *(const Doubles *) (x + i) + 0.0;
+			Words		null = (Words) (value != value);
+			Words		bits = ((Words) value & ~null) | (NULL_BITS & null);
+			Words		high = bits >> 32;
+			Words		key = *(const Words *) (keys + i);
+			Words		next = *(const Words *) (keys + i + 1);
+
+			a += (Words) __builtin_ia32_pmuludq256((Halves) (bits + key), (Halves) (high + (key >> 32)));
+			b += (Words) __builtin_ia32_pmuludq256((Halves) (bits + next), (Halves) (high + (next >> 32)));
+		}
+		hash.lane[0] = a[0] + a[1] + a[2] + a[3];
+		hash.lane[1] = b[0] + b[1] + b[2] + b[3];
+		add_places(&hash, x + fours, k - fours, keys + fours, 0);
+		add_places(&hash, y + row, 1, keys + k, 0);
+		if (w != NULL)
+			add_places(&hash, w + row, 1, keys + k + 1, 0);
+		ml_row_hash_end(&hash, sum);
+	}
+}
+#endif
+
 void
 ml_fingerprint_rows(MlFingerprint *sum, const double *x, int n, int k, int stride,
 					const double *y, const double *w)
 {
+#ifdef ROWS_FOR_X86
+	if (k + 2 <= KEYS && __builtin_cpu_supports("avx2"))
+	{
+		add_rows(sum, x, n, k, stride, y, w, key_table());
+		return;
+	}
+#endif
 	for (int i = 0; i < n; i++)
 	{
 		MlRowHash	hash = {{0, 0}};

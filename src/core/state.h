@@ -95,13 +95,12 @@ static inline bool
 ml_cells_finite(const double *cells, int n)
 {
 	double		sum[4] = {0, 0, 0, 0};
-	int			i = 0;
 
-	for (; i + 4 <= n; i += 4)
+	for (; n >= 4; n -= 4, cells += 4)
 		for (int k = 0; k < 4; k++)
-			sum[k] += cells[i + k] * 0.0;
-	for (; i < n; i++)
-		sum[0] += cells[i] * 0.0;
+			sum[k] += cells[k] * 0.0;
+	for (; n > 0; n--, cells++)
+		sum[0] += *cells * 0.0;
 	return sum[0] + sum[1] + sum[2] + sum[3] == 0;
 }
 

@@ -29,6 +29,7 @@
 #include <string.h>
 
 #include "num/special.h"
+#include "num/vector.h"
 
 #define PARTS 128				/* quantiles that cuts are made of */
 #define SHARE_FLOOR 1e-4
@@ -36,13 +37,6 @@
 #define SKETCH_WEIGHT 7400.0	/* 0.25 / (0.015 / 2.576)^2: the variance of a sketch's rank, in rows */
 #define WINDOW 10.0				/* standard deviations of a hypergeometric count that are summed over */
 #define WINDOW_TERMS 400
-
-/* A version for each width of registers, chosen when the library loads. */
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
-#define VECTOR_KERNEL __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define VECTOR_KERNEL
-#endif
 
 /* ---- cuts ---- */
 
@@ -154,9 +148,8 @@ ml_grid_of_sorted(MlGrid *grid, const double *sorted, int n)
 void
 ml_grid_of_summary(MlGrid *grid, const MlSummary *s)
 {
-	double		q[PARTS + 1];
-	double		quantile[PARTS + 1];
-	double		deciles[ML_DECILES];
+	double		q[PARTS + 1 + ML_DECILES];
+	double		quantile[PARTS + 1 + ML_DECILES];	/* deciles behind the rest: one sort for both */
 	double		below = 0;
 
 	grid_begin(grid, s->n);
@@ -166,11 +159,10 @@ ml_grid_of_summary(MlGrid *grid, const MlSummary *s)
 	grid->sd = sqrt(ml_summary_variance(s, true));
 	for (int i = 0; i <= PARTS; i++)
 		q[i] = (double) i / PARTS;
-	ml_summary_quantiles(s, PARTS + 1, q, quantile);
 	for (int i = 0; i < ML_DECILES; i++)
-		q[i] = (i + 1) / 10.0;
-	ml_summary_quantiles(s, ML_DECILES, q, deciles);
-	make_cuts(grid, quantile, deciles);
+		q[PARTS + 1 + i] = (i + 1) / 10.0;
+	ml_summary_quantiles(s, PARTS + 1 + ML_DECILES, q, quantile);
+	make_cuts(grid, quantile, quantile + PARTS + 1);
 	for (int b = 0; b <= grid->ncuts; b++)
 	{
 		double		to = b < grid->ncuts ? round(s->n * ml_summary_cdf(s, nextafter(grid->cut[b], -INFINITY))) : s->n;
@@ -207,7 +199,7 @@ ml_grid_valid(const MlGrid *grid)
 /* ---- counting ---- */
 
 /* Cuts <= x for each x: one comparison a level, no branch, values side by side. */
-VECTOR_KERNEL static void
+ML_VECTOR static void
 search(const double *restrict cut, const double *restrict x, int64_t *restrict at)
 {
 	for (int i = 0; i < BLOCK; i++)

@@ -39,6 +39,7 @@
 #include <string.h>
 
 #include "ml.h"
+#include "num/vector.h"
 
 #define LANES 8
 #define SCAN_ROWS 64			/* as many as a word has bits */
@@ -64,13 +65,6 @@ typedef struct Levels
 	uint32_t	total;
 	uint64_t   *seed;
 } Levels;
-
-/* A version for each width of registers, chosen when the library loads. */
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
-#define VECTOR_KERNEL __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define VECTOR_KERNEL
-#endif
 
 static inline uint64_t
 mix(uint64_t x)
@@ -154,7 +148,7 @@ merge_equal(const double *a, const double *b, size_t width, double *out)
 	} while (0)
 
 /* Sorts RUN * LANES items into LANES runs of RUN. */
-VECTOR_KERNEL static void
+ML_VECTOR static void
 sort_runs(double *items)
 {
 	double		row[RUN][LANES];
@@ -417,7 +411,7 @@ typedef struct Stripe
  * Scans up to SCAN_ROWS rows of LANES cells.  The compiler makes vectors of the
  * inner loop and keeps the local arrays in registers.
  */
-VECTOR_KERNEL static void
+ML_VECTOR static void
 scan(Stripe *restrict stripe, const double *restrict rows, int n, ptrdiff_t stride)
 {
 	double		min[LANES];

@@ -22,6 +22,7 @@
 #include "num/linear_model.h"
 #include "num/newton.h"
 #include "num/product.h"
+#include "num/vector.h"
 
 typedef struct LogisticParams
 {
@@ -126,12 +127,6 @@ shift_of(const MlProblem *problem, int j)
 
 /* ---- rows: two classes ---- */
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define FOR_EACH_CPU __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define FOR_EACH_CPU
-#endif
-
 /*
  * exp for -700 <= x <= 0, within 1 ulp or so, in operations that vectorise:
  * x = n log 2 + r, |r| <= log(2)/2, Taylor's polynomial of degree 13 in r
@@ -179,7 +174,7 @@ fast_exp(double x)
  * residual divided by it, one_e[i] = 1 + exp(-|margin|).  With h = exp(-|m|/2)
  * the weight is (h / (1 + h^2))^2, and no quotient cancels or overflows.
  */
-FOR_EACH_CPU static void
+ML_VECTOR static void
 binary_weights(int n, const double *margin, const double *y, double *root, double *rest, double *one_e,
 			   double *loss, double *wrong)
 {
@@ -209,7 +204,7 @@ binary_weights(int n, const double *margin, const double *y, double *root, doubl
 	*wrong = bad;
 }
 
-FOR_EACH_CPU static void
+ML_VECTOR static void
 scaled_rows(int n, int p, const double *x, const double *root, const double *rest, double *out)
 {
 	for (int i = 0; i < n; i++)
@@ -310,7 +305,7 @@ binary_accumulate(const MlProblem *problem, const Layout *l, double *state, cons
 /* ---- rows: more classes ---- */
 
 /* eta[i] = exp(eta[i] - top[i]), added up in sum[i] */
-FOR_EACH_CPU static void
+ML_VECTOR static void
 exp_below(int n, double *eta, const double *top, double *sum)
 {
 	for (int i = 0; i < n; i++)

@@ -411,10 +411,11 @@ read_tree(MlForeignTree *to, const Section *s, int p, double factor)
 			node[i].cover = weight ? weight[i] : 0;
 			if (kind & DECISION_CATEGORY)
 			{
-				int			set = (int) threshold[i];
+				int			set;
 
 				if (!(threshold[i] >= 0 && threshold[i] < sets))
 					ml_malformed("a split by set %g of %d", threshold[i], sets);
+				set = (int) threshold[i];
 				node[i].category = true;
 				node[i].listed = listed_categories(words, (int) boundary[set], (int) boundary[set + 1], &node[i].nlisted);
 			}

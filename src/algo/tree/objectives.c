@@ -11,15 +11,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "num/vector.h"
+
 #if defined(__GNUC__) && !defined(__clang__)
 /* no floating point flag is ever looked at: lets both sides of a choice be computed */
 #pragma GCC optimize("no-trapping-math", "fp-contract=off")
-#endif
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__gnu_linux__)
-#define VECTOR __attribute__((target_clones("avx2", "default")))
-#else
-#define VECTOR
 #endif
 
 /* ---- exponential and logarithm ---- */
@@ -87,7 +83,7 @@ log_one(double x)
 	return (k.d - (4503599627370496.0 + 1023)) * 0.693147180559945309417 + s * p;
 }
 
-VECTOR void
+ML_VECTOR_256 void
 ml_exps(int n, const double *x, double *out)
 {
 	for (int i = 0; i < n; i++)
@@ -137,7 +133,7 @@ huber_rows(double delta, int n, const float *y, const double *f, double *g, doub
 	}
 }
 
-VECTOR static void
+ML_VECTOR_256 static void
 poisson_rows(double factor, int n, const float *y, const double *f, double *g, double *h, double *loss)
 {
 	for (int i = 0; i < n; i++)
@@ -150,7 +146,7 @@ poisson_rows(double factor, int n, const float *y, const double *f, double *g, d
 	}
 }
 
-VECTOR static void
+ML_VECTOR_256 static void
 gamma_rows(int n, const float *y, const double *f, double *g, double *h, double *loss)
 {
 	for (int i = 0; i < n; i++)
@@ -163,7 +159,7 @@ gamma_rows(int n, const float *y, const double *f, double *g, double *h, double 
 	}
 }
 
-VECTOR static void
+ML_VECTOR_256 static void
 tweedie_rows(double power, int n, const float *y, const double *f, double *g, double *h, double *loss)
 {
 	for (int i = 0; i < n; i++)
@@ -181,7 +177,7 @@ tweedie_rows(double power, int n, const float *y, const double *f, double *g, do
  * Of the margin m of a row's own class: q = 1 / (1 + e^m) is the probability of
  * the other one, small and with all its digits when the row is far on its side.
  */
-VECTOR static void
+ML_VECTOR_256 static void
 logistic_rows(int n, const float *y, const double *f, double *g, double *h, double *odds)
 {
 	for (int i = 0; i < n; i++)
@@ -197,7 +193,7 @@ logistic_rows(int n, const float *y, const double *f, double *g, double *h, doub
 }
 
 /* A loop of its own: both then take less time than one with two divisions. */
-VECTOR static void
+ML_VECTOR_256 static void
 logs(int n, double *x)
 {
 	for (int i = 0; i < n; i++)
@@ -241,7 +237,7 @@ ml_objective_rows(const MlObjective *objective, int n, const float *y, const dou
 	}
 }
 
-VECTOR void
+ML_VECTOR_256 void
 ml_softmax_normalize(int classes, int n, const float *y, double *score, double *loss)
 {
 	for (int i = 0; i < n; i++)
@@ -259,7 +255,7 @@ ml_softmax_normalize(int classes, int n, const float *y, double *score, double *
 	}
 }
 
-VECTOR void
+ML_VECTOR_256 void
 ml_softmax_rows(int classes, int k, int n, const float *y, const double *score, double *g, double *h)
 {
 	for (int i = 0; i < n; i++)

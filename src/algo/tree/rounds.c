@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "num/threads.h"
+#include "num/vector.h"
 
 #define LEAST_MEAN 64			/* of 2^16: rounding then adds at most 1/128 to the deviation of the mean gradient */
 #define WIDE_BITS 30
@@ -30,12 +31,6 @@
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("no-trapping-math", "fp-contract=off")
 #endif
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__gnu_linux__)
-#define VECTOR __attribute__((target_clones("avx2", "default")))
-#else
-#define VECTOR
-#endif
-
 /* The same eight bytes before and after rounding. */
 typedef union Slot
 {
@@ -147,7 +142,7 @@ weigh(int n, const float *w, double *g, double *h, double *loss, double *total)
 }
 
 /* As floats, and their greatest; bits of floats >= 0 compare as the floats do. */
-VECTOR static void
+ML_VECTOR_256 static void
 store(int n, const double *g, const double *h, Slot *slot, MlBlockSums *sums)
 {
 	uint32_t	max_g = sums->max_g;
@@ -304,7 +299,7 @@ measure_held_out(MlBoosting *b)
 
 /* ---- quantize ---- */
 
-VECTOR static void
+ML_VECTOR_256 static void
 round_wide(int n, double scale_g, double scale_h, Slot *slot, MlBlockSums *sums)
 {
 	int64_t		sum_g = 0;
@@ -330,7 +325,7 @@ round_wide(int n, double scale_g, double scale_h, Slot *slot, MlBlockSums *sums)
 }
 
 /* Rounds x + u down, u uniform in [0, 1): on average to x.  Whole numbers stay as they are. */
-VECTOR static void
+ML_VECTOR_256 static void
 round_packed(int n, double scale_g, double scale_h, uint32_t seed, const uint32_t *key, Slot *slot, MlBlockSums *sums)
 {
 	const int	most = (1 << PACKED_BITS) - 1;
