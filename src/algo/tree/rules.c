@@ -98,6 +98,7 @@ typedef struct Condition
 	double		high;			/* x < high, unless infinity */
 	bool		missing;		/* NULL comes here, too */
 	bool		category;
+	int			told_apart;		/* levels from here on all go the same way */
 } Condition;
 
 /* Whether level l of the column stays on the path that ends in `node`. */
@@ -118,7 +119,7 @@ has_level(const MlTrees *trees, const uint32_t *parent, uint32_t node, uint32_t 
 static Condition
 condition_of(const MlTrees *trees, const uint32_t *parent, uint32_t node, uint32_t column)
 {
-	Condition	c = {-INFINITY, INFINITY, true, trees->levels[column] > 0};
+	Condition	c = {-INFINITY, INFINITY, true, trees->levels[column] > 0, 0};
 
 	for (uint32_t at = node; at != trees->root[0]; at = parent[at])
 	{
@@ -128,6 +129,13 @@ condition_of(const MlTrees *trees, const uint32_t *parent, uint32_t node, uint32
 		if ((split->feature & ML_NODE_FEATURE) != column)
 			continue;
 		c.missing &= right == ((split->feature & ML_NODE_MISSING_RIGHT) != 0);
+		if (c.category)
+		{
+			double		known = 32.0 * trees->sets[trees->leaf[parent[at]]];
+
+			if (known > c.told_apart)
+				c.told_apart = known < trees->levels[column] ? (int) known : trees->levels[column];
+		}
 		if (right && !c.category)
 			c.low = fmax(c.low, split->threshold);
 		else if (!c.category)
@@ -149,8 +157,20 @@ append_condition(Text *text, const MlTrees *trees, MlRows *rows, const uint32_t 
 		for (int l = 0; l < trees->levels[column]; l++)
 		{
 			ml_check_interrupts();
-			if (!has_level(trees, parent, node, column, l) || ++listed > MAX_LISTED)
+			if (!has_level(trees, parent, node, column, l))
+			{
+				/* a model may claim millions of levels */
+				if (l >= c.told_apart)
+					break;
 				continue;
+			}
+			if (++listed > MAX_LISTED)
+			{
+				if (l < c.told_apart)
+					continue;
+				listed += trees->levels[column] - 1 - l;
+				break;
+			}
 			append(text, listed > 1 ? ", " : " in (");
 			append(text, ml_row_level(rows, column, l));
 		}

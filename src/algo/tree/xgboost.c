@@ -20,6 +20,7 @@
 
 #define MAX_FEATURES ((int) ML_NODE_FEATURE)
 #define MAX_CLASSES 1000
+#define INTERRUPT_EVERY 65536	/* categories: a model may claim millions of them */
 
 typedef struct Objective
 {
@@ -529,6 +530,8 @@ put_set(const TreeWriter *w, uint32_t i, const char **comma)
 
 	for (int c = 0; c <= levels; c++)
 	{
+		if (c % INTERRUPT_EVERY == 0)
+			ml_check_interrupts();
 		/* An empty list is not read: one beyond all categories, where only missing values go right. */
 		if (c < levels ? !ml_category_right(t, i, c) : size > 0)
 			continue;
