@@ -225,6 +225,10 @@ ML_FUNCTION(ml_sql_retrain_job)
 					 errmsg("the model is gone, and its schedule with it")));
 		PG_RETURN_VOID();
 	}
+	if (model.level == ML_NO_PRIVILEGE)	/* its name is none of his business */
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("model with number %lld does not exist", (long long) PG_GETARG_INT64(0))));
 	values[0] = CStringGetTextDatum(model.name);
 	nulls[0] = ' ';
 	for (int i = 1; i < lengthof(values); i++)

@@ -63,6 +63,8 @@ SELECT value, x FROM ml_partial_dependence('line', 'meadow', 'c');
 SELECT regr_slope(prediction, x) BETWEEN 2.5 AND 3.5 AS slope, count(*) FROM ml_partial_dependence('boost', 'meadow', 'a');
 SELECT value, x FROM ml_partial_dependence('boost', 'meadow', 'd', grid => 3) ORDER BY x;
 SELECT value, x FROM ml_partial_dependence('boost', 'meadow', 'flag');
+-- numbers that are no time
+SELECT value, x FROM ml_partial_dependence('boost', 'SELECT a * 1e300 AS a, b, c, d, flag FROM meadow', 'a', grid => 2) ORDER BY x;
 SELECT value, x FROM ml_partial_dependence('boost', 'meadow', 'b', grid => 4);
 SELECT value FROM ml_partial_dependence('boost', 'meadow', 'c', grid => 2);
 SELECT max(abs(p.prediction - q.mean)) < 1e-9 AS is_the_mean
