@@ -40,8 +40,10 @@ async function main() {
 	});
 
 	const { schemaInfo } = await call(`/api/schema-info/${connection._id}`);
-	const columns = schemaInfo.public.priced_stones.map((c) => `${c.column_name} ${c.data_type}`).join(', ');
-	check(columns === 'id int4, carat float8, depth float8, cut text, price numeric, prediction float8', `it lists the view's columns: ${columns}`);
+	// SQLPad calls a float8 a point and a line, too: types whose elements are float8.
+	const columns = schemaInfo.public.priced_stones.map((c) => `${c.column_name} ${c.data_type}`).filter((c) => !/ (point|line)$/.test(c));
+	const wanted = ['id int4', 'carat float8', 'depth float8', 'cut text', 'price numeric', 'prediction float8'];
+	check(columns.join() === wanted.join(), `it lists the view's columns: ${columns.join(', ')}`);
 
 	const queryText = 'SELECT id, cut, price, prediction FROM priced_stones ORDER BY id';
 	const { queryResult } = await call('/api/query-result', { connectionId: connection._id, cacheKey: 'view', queryName: 'view', queryText });
@@ -55,7 +57,7 @@ async function main() {
 
 	const { query } = await call('/api/queries', {
 		name: 'Predicted and real prices', connectionId: connection._id,
-		queryText: "SELECT price::float8 AS price, prediction, cut FROM priced_stones ORDER BY id LIMIT 500",
+		queryText: "SELECT price::float8 AS price, prediction, cut FROM priced_stones WHERE id % 4 = 0",
 		chartConfiguration: { chartType: 'bubble', fields: { x: 'prediction', y: 'price', color: 'cut' } },
 	});
 	fs.writeFileSync(chartFile, `${url}/query-chart/${query._id}`);
