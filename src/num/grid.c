@@ -106,6 +106,8 @@ grid_begin(MlGrid *grid, double n)
 double
 ml_grid_between(double low, double high, double share)
 {
+	if (isinf(high - low))		/* the ends of what a double can say */
+		return low * (1 - share) + high * share;
 	return low == high ? low : share >= 0.5 ? high - (high - low) * (1 - share) : low + (high - low) * share;
 }
 
@@ -138,11 +140,11 @@ ml_grid_of_sorted(MlGrid *grid, const double *sorted, int n)
 	{
 		double		d = sorted[i] - grid->mean;
 
-		grid->mean += d / (i + 1);
-		squares += d * (sorted[i] - grid->mean);
+		grid->mean = isinf(d) ? grid->mean * (i / (i + 1.0)) + sorted[i] / (i + 1) : grid->mean + d / (i + 1);
+		squares += isinf(d) ? INFINITY : d * (sorted[i] - grid->mean);
 		grid->count[ml_grid_bin(grid, sorted[i])]++;
 	}
-	grid->sd = sqrt(squares / n);
+	grid->sd = isnan(squares) ? INFINITY : sqrt(squares / n);
 }
 
 void
