@@ -13,7 +13,6 @@
 #include "utils/builtins.h"
 #include "utils/json.h"
 
-#include "core/predict.h"
 #include "eval/curves.h"
 #include "eval/metrics.h"
 #include "ml.h"
@@ -80,81 +79,6 @@ field_text(StringInfo out, const char *name, const char *value)
 
 #define SHARE(field, title) \
 	"{'field': '" field "', 'type': 'quantitative', 'title': '" title "', 'scale': {'domain': [0, 1]}}"
-
-/* ---- reading ---- */
-
-JsonbContainer *
-ml_json_member(JsonbContainer *object, const char *key)
-{
-	JsonbValue *value;
-
-	if (object == NULL || !JsonContainerIsObject(object))
-		return NULL;
-	value = getKeyJsonValueFromContainer(object, key, strlen(key), NULL);
-	return value && value->type == jbvBinary ? value->val.binary.data : NULL;
-}
-
-char *
-ml_json_string(JsonbContainer *object, const char *key)
-{
-	JsonbValue *value;
-
-	if (object == NULL || !JsonContainerIsObject(object))
-		return NULL;
-	value = getKeyJsonValueFromContainer(object, key, strlen(key), NULL);
-	return value && value->type != jbvBinary ? ml_json_text(value) : NULL;
-}
-
-static double
-number_of(const JsonbValue *value)
-{
-	if (value == NULL || value->type != jbvNumeric)
-		return NAN;
-	/* beyond a double's range it is none */
-	return DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value->val.numeric)));
-}
-
-double
-ml_json_number(JsonbContainer *object, const char *key)
-{
-	if (object == NULL || !JsonContainerIsObject(object))
-		return NAN;
-	return number_of(getKeyJsonValueFromContainer(object, key, strlen(key), NULL));
-}
-
-int
-ml_json_size(JsonbContainer *array)
-{
-	return array && JsonContainerIsArray(array) ? JsonContainerSize(array) : 0;
-}
-
-static JsonbValue *
-item(JsonbContainer *array, int i)
-{
-	return i < ml_json_size(array) ? getIthJsonbValueFromContainer(array, i) : NULL;
-}
-
-JsonbContainer *
-ml_json_item(JsonbContainer *array, int i)
-{
-	JsonbValue *value = item(array, i);
-
-	return value && value->type == jbvBinary ? value->val.binary.data : NULL;
-}
-
-double
-ml_json_at(JsonbContainer *array, int i)
-{
-	return number_of(item(array, i));
-}
-
-char *
-ml_json_text_at(JsonbContainer *array, int i)
-{
-	JsonbValue *value = item(array, i);
-
-	return value ? ml_json_text(value) : NULL;
-}
 
 const char *
 ml_chart_label(const MlChart *chart, int i)

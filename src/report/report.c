@@ -472,9 +472,10 @@ drawable(Report *r, const MlChartKind *kind)
 		return false;
 	if (kind->missing(&r->chart) != NULL)
 		return false;
-	/* what ml_forget has left knows no distribution of the features */
+	/* neither values of the features, nor what ml_forget has left of them */
 	if (strcmp(kind->name, "importance") == 0 && r->chart.source == NULL &&
-		r->chart.model->algorithm->importance == NULL && r->whole->summaries == NULL)
+		r->chart.model->algorithm->importance == NULL && r->whole->summaries == NULL &&
+		ml_json_member(info_of(r), "spreads") == NULL)
 		return false;
 	/* one version makes no line */
 	return strcmp(kind->name, "versions") != 0 || ml_json_number(r->model, "versions") > 1;

@@ -108,9 +108,16 @@ SELECT ml_drop(m) FROM unnest('{won,colour,amount,sums,x</title><script>alert(7)
 DROP TABLE report_data, "report</script><script>alert(1)</script>";
 DROP SCHEMA trap CASCADE;
 DROP ROLE regress_ml_reader, regress_ml_caller;
--- a model that has forgotten rows keeps no summaries of the features, and its report does without their importance
-CREATE TABLE sums AS SELECT i::float8 AS x, (i % 7)::float8 AS z, 3.0 * i + i % 7 AS y FROM generate_series(1, 300) i;
+-- a model that has forgotten rows keeps no summaries of the features, but what its sums tell of their importance
+CREATE TABLE sums AS SELECT i::float8 AS x, (i % 7)::float8 AS z, chr(97 + i * 7 % 3) AS c, 3.0 * i + i % 7 + i * 7 % 3 * 40 AS y FROM generate_series(1, 300) i;
 SELECT metric FROM ml_train('sums', 'sums', target => 'y', algorithm => 'ridge', params => '{"keep_state": true}');
 SELECT model FROM ml_forget('sums', 'SELECT * FROM sums WHERE x > 290');
+SELECT metric FROM ml_train('left', 'SELECT * FROM sums WHERE x <= 290', target => 'y', algorithm => 'ridge');
+SELECT f.feature, abs(f.importance - l.importance) < 0.002 AS same FROM ml_importance('sums') f JOIN ml_importance('left') l USING (feature) ORDER BY 1;
+SELECT jsonb_array_length(ml_plot('sums', 'importance')->'data'->'values') AS bars;
 SELECT strpos(ml_report('sums'), 'Importance of the features') > 0 AS importance, strpos(ml_report('sums'), '</html>') > 0 AS whole;
-SELECT ml_plot('sums', 'importance');
+SELECT model FROM ml_update('sums', 'SELECT * FROM sums WHERE x > 290');
+SELECT metric FROM ml_train('left', 'sums', target => 'y', algorithm => 'ridge');
+SELECT f.feature, abs(f.importance - l.importance) < 0.002 AS same FROM ml_importance('sums') f JOIN ml_importance('left') l USING (feature) ORDER BY 1;
+SELECT ml_drop(m) FROM unnest('{sums,left}'::text[]) m;
+DROP TABLE sums;
