@@ -43,6 +43,9 @@ extern void ml_chart_write(const MlChart *chart, const MlChartKind *kind, String
 /* Fills `curves` from the source, which with `target` must have it, or from the model's info; false when it keeps none. */
 extern bool ml_chart_score(MlChart *chart, bool target, MlMetrics *model, MlMetrics *baseline);
 
+/* {"best": n, "points": [[iterations, objective, objective on rows kept apart], ...]}, or NULL. */
+extern JsonbContainer *ml_chart_learning(const MlChart *chart);
+
 /* The label of line i of the confusion matrix. */
 extern const char *ml_chart_label(const MlChart *chart, int i);
 
