@@ -165,7 +165,7 @@ SELECT n, try_import(forge(d, p || CASE n WHEN 1 THEN '{"rows_used": -1}' WHEN 2
 	FROM (SELECT d::jsonb AS d, d::jsonb->'provenance' AS p, decode(d::jsonb->>'payload', 'base64') AS b FROM document) s, generate_series(1, 13) n ORDER BY n;
 SELECT version FROM document, ml_import('forged', forge(d::jsonb, '{"source": "SELECT 1; DROP TABLE made", "name": "x''; DROP TABLE made; --", "lineage": {"recipe": {"source": "SELECT 1/0"}}}', decode(d::jsonb->>'payload', 'base64')));
 SELECT ml_retrain('forged');
-SELECT ml_retrain('forged', 'made');
+SELECT metric, decision FROM ml_retrain('forged', 'made');
 -- a recipe that says nonsense
 CREATE FUNCTION try_recipe(recipe text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN

@@ -45,6 +45,18 @@ SELECT ml_plot('won', 'distribution', 'SELECT a, b FROM report_data')->'encoding
 SELECT ml_plot(model, 'roc', 'report_data')->'data' = ml_plot('won', 'roc', 'report_data')->'data' AS same_data
 	FROM (SELECT ml_fit('report_data', 'won', algorithm => 'logistic', exclude => '{id,colour,amount}') AS model) f;
 
+-- how a model was learned: at most 128 points, and where the objective on rows kept apart was least
+SELECT metric FROM ml_train('boosted', 'report_data', target => 'amount', algorithm => 'gradient_boosting', exclude => '{id,won,colour}', task => 'regression',
+	params => '{"n_estimators": 400, "early_stopping": 400, "learning_rate": 0.1}');
+WITH v AS (SELECT v->>'of' AS of, (v->>'iterations')::int AS i, (v->>'objective')::float8 AS o FROM jsonb_array_elements(ml_plot('boosted', 'learning')->'data'->'values') v)
+SELECT of, count(*) BETWEEN 64 AND 128 AS bounded, max(i) >= 399 AS last, bool_and(i % 4 = 0 OR i = 400) AS even, (array_agg(o ORDER BY i))[1] > 5 * min(o) AS falls FROM v GROUP BY of ORDER BY of;
+SELECT l->'best' = ml_plot('boosted', 'learning')->'layer'->0->'data'->'values'->0->'x' AS dashed FROM (SELECT info->'learning' AS l FROM ml.versions WHERE model = 'boosted') s;
+SELECT jsonb_array_length(ml_plot('won', 'learning')->'data'->'values') > 2 AS passes, jsonb_array_length(ml_plot('won', 'learning')->'layer') AS layers;
+SELECT ml_plot('sums', 'learning');
+SELECT ml_plot('won', 'learning', 'report_data');
+SELECT count(*) FROM ml_describe('won') WHERE item ~ 'learning';
+SELECT ml_drop('boosted');
+
 -- what there is not
 SELECT ml_plot('won', 'pie');
 SELECT ml_plot('won', NULL);

@@ -14,7 +14,7 @@ import sys
 import numpy as np
 from sklearn import metrics as sk
 
-ROWS = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+ROWS = int(sys.argv[1]) if len(sys.argv) > 1 else 500
 RUNS = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
 DATABASE = "ml_witness_paired"
 
@@ -77,13 +77,14 @@ def main():
     subprocess.run(["createdb", DATABASE], check=True)
     psql(f"""
 CREATE EXTENSION ml_ext;
-CREATE FUNCTION normal() RETURNS float8 LANGUAGE sql AS $$ SELECT sqrt(-2 * ln(1 - random())) * cos(6.283185307179586 * random()) $$;
+CREATE FUNCTION u(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE AS
+    $$ SELECT (1 + (hashint8extended(i, k) & 9007199254740991))::float8 / 9007199254740994 $$;
+CREATE FUNCTION normal(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE AS
+    $$ SELECT sqrt(-2 * ln(u(i, k))) * cos(6.283185307179586 * u(i, k + 1)) $$;
 CREATE FUNCTION made(first int, last int) RETURNS TABLE (id int, x1 float8, x2 float8, x3 float8, v float8, two boolean, many text) LANGUAGE sql AS $$
-    SELECT i, a, b, c, 10 + 2 * a + b + 0.5 * c + exp(normal() / 2), a + b / 2 + normal() > 0.9,
-        CASE WHEN a + d / 2 > 0.8 THEN 'high' WHEN b + e / 2 > 0 THEN 'middle' WHEN c > 1 THEN 'odd' ELSE 'low' END
-    FROM (SELECT i, normal() AS a, normal() AS b, normal() AS c, normal() AS d, normal() AS e
-        FROM generate_series(first, last) i OFFSET 0) s $$;
-SELECT setseed(0.25);
+    SELECT i, a, b, c, 10 + 2 * a + b + 0.5 * c + exp(normal(i, 40) / 2), a + b / 2 + normal(i, 50) > 0.9,
+        CASE WHEN a + normal(i, 60) / 2 > 0.8 THEN 'high' WHEN b + normal(i, 70) / 2 > 0 THEN 'middle' WHEN c > 1 THEN 'odd' ELSE 'low' END
+    FROM (SELECT i, normal(i, 10) AS a, normal(i, 20) AS b, normal(i, 30) AS c FROM generate_series(first, last) i) s $$;
 CREATE TABLE training AS SELECT * FROM made(-3000, -1);
 CREATE TABLE population AS SELECT * FROM made(0, {ROWS * RUNS - 1});
 ALTER TABLE population ADD PRIMARY KEY (id);
@@ -93,7 +94,7 @@ SELECT ml_train('value', 'training', target => 'v', algorithm => 'decision_tree'
 SELECT ml_train('two', 'training', target => 'two', algorithm => 'logistic', features => '{{x1}}', params => '{{"l2": 1}}');
 SELECT ml_train('two', 'training', target => 'two', algorithm => 'random_forest', features => '{{x1,x2,x3}}', params => '{{"n_estimators": 10, "max_depth": 5}}');
 SELECT ml_train('many', 'training', target => 'many', algorithm => 'logistic', features => '{{x1,x2}}', params => '{{"l2": 1}}');
-SELECT ml_train('many', 'training', target => 'many', algorithm => 'random_forest', features => '{{x1,x2,x3}}', params => '{{"n_estimators": 20, "max_depth": 6}}');
+SELECT ml_train('many', 'training', target => 'many', algorithm => 'decision_tree', features => '{{x1,x2,x3}}', params => '{{"max_depth": 6}}');
 """)
     worst = []
     for kind, functions in (("value", VALUES), ("two", TWO), ("many", MANY)):
