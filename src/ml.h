@@ -304,6 +304,12 @@ extern void ml_file_close(MlFile *file);
 /* For ml.progress; lets interrupts through. */
 extern void ml_report_iteration(int iteration, double objective);
 
+/*
+ * A point of the learning curve: what the objective is after so many iterations, on
+ * the rows learned from and on rows kept apart to stop by; NaN: not known (yet).
+ */
+extern void ml_report_learning(int iterations, double objective, double held_out);
+
 /* A message for ml_train's warnings column, and a WARNING to the client. */
 extern void ml_warn(const char *format,...) ML_PRINTF(1, 2);
 

@@ -390,6 +390,107 @@ ml_report_iteration(int iteration, double objective)
 	CHECK_FOR_INTERRUPTS();
 }
 
+/* ---- the learning curve of a fit ---- */
+
+static MlLearning *curve;
+
+MlLearning *
+ml_learning_create(void)
+{
+	MlLearning *learning = palloc0(sizeof(MlLearning));
+
+	learning->every = 1;
+	learning->least = get_float8_infinity();
+	return learning;
+}
+
+/* The place of a new last point. */
+static int
+learning_place(MlLearning *l)
+{
+	int			kept = 0;
+
+	if (l->n > 0 && l->point[l->n - 1].iterations % l->every != 0)
+		return l->n - 1;
+	if (l->n < ML_LEARNING_ROOM)
+		return l->n++;
+	l->every *= 2;
+	for (int i = 0; i < l->n; i++)
+		if (l->point[i].iterations % l->every == 0)
+			l->point[kept++] = l->point[i];
+	l->n = kept + 1;
+	return kept;
+}
+
+void
+ml_learning_add(MlLearning *l, int iterations, double objective, double held_out)
+{
+	int			at = l->n - 1;
+
+	if (isnan(objective) && isnan(held_out))
+		return;
+	if (l->n == 0 || l->point[at].iterations != iterations)
+	{
+		at = learning_place(l);
+		l->point[at].iterations = iterations;
+		l->point[at].objective = l->point[at].held_out = get_float8_nan();
+	}
+	if (!isnan(objective))
+		l->point[at].objective = objective;
+	if (!isnan(held_out))
+		l->point[at].held_out = held_out;
+	if (held_out < l->least)
+	{
+		l->least = held_out;
+		l->best = iterations;
+	}
+}
+
+MlLearning *
+ml_learning_start(MlLearning *learning)
+{
+	MlLearning *was = curve;
+
+	curve = learning;
+	return was;
+}
+
+void
+ml_report_learning(int iterations, double objective, double held_out)
+{
+	if (curve)
+		ml_learning_add(curve, iterations, objective, held_out);
+}
+
+static void
+learning_number(StringInfo out, double value)
+{
+	if (isfinite(value))
+		appendStringInfo(out, ", %.9g", value);
+	else
+		appendStringInfoString(out, ", null");
+}
+
+char *
+ml_learning_json(const MlLearning *l)
+{
+	StringInfoData s;
+
+	if (l == NULL || l->n < 2)
+		return NULL;
+	initStringInfo(&s);
+	appendStringInfo(&s, "{\"best\": %s, \"points\": [", isinf(l->least) ? "null" : psprintf("%d", l->best));
+	for (int i = 0; i < l->n; i++)
+	{
+		appendStringInfo(&s, "%s[%d", i > 0 ? ", " : "", l->point[i].iterations);
+		learning_number(&s, l->point[i].objective);
+		learning_number(&s, l->point[i].held_out);
+		appendStringInfoChar(&s, ']');
+	}
+	appendStringInfoString(&s, "]}");
+	return s.data;
+}
+
 /* ---- rows of a fit ---- */
 
 uint64_t

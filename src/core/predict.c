@@ -21,6 +21,7 @@
  * jsonb, numbers or columns) share one C function, and differ in the types
  * that the install script declares.
  */
+#include "core/json.h"
 #include "core/predict.h"
 
 #include <math.h>
@@ -689,24 +690,6 @@ ml_site_predict(MlSite *site, FunctionCallInfo fcinfo)
 	site->model->algorithm->predict(site->model->fit, site->x, site->out);
 	for (int i = 0; i < n; i++)
 		ml_check_prediction(site->out[i]);
-}
-
-char *
-ml_json_text(JsonbValue *value)
-{
-	switch (value->type)
-	{
-		case jbvNull:
-			return NULL;
-		case jbvString:
-			return pnstrdup(value->val.string.val, value->val.string.len);
-		case jbvBool:
-			return pstrdup(value->val.boolean ? "true" : "false");
-		case jbvNumeric:
-			return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
-		default:
-			return JsonbToCString(NULL, value->val.binary.data, value->val.binary.len);
-	}
 }
 
 char *

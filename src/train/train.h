@@ -218,6 +218,7 @@ typedef struct MlFit
 	int			passes;
 	const char *stop;
 	bool		converged;
+	MlLearning *learning;		/* NULL: of no interest */
 	double	   *state;			/* with keep_state: of pass 0 over all rows */
 	size_t		nstate;
 	MemoryContext cxt;			/* with algorithm->fit: where the model lives; NULL: where the rest does */

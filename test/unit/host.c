@@ -349,6 +349,11 @@ ml_report_iteration(int iteration, double objective)
 	ml_check_interrupts();
 }
 
+void
+ml_report_learning(int iterations, double objective, double held_out)
+{
+}
+
 /* ---- bytes ---- */
 
 static void
