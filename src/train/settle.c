@@ -162,7 +162,16 @@ static void
 settle_task(MlTraining *t)
 {
 	if (t->task != 0)
+	{
+		/* 0.0 and 1.0 are often a flag that had a missing value somewhere on its way. */
+		if (t->task == ML_REGRESSION && !t->request.task && !t->request.algorithm && !t->start &&
+			ml_summary_distinct(t->y_summary) == 2)
+			ereport(NOTICE,
+					(errcode(ERRCODE_SUCCESSFUL_COMPLETION),
+					 errmsg("target \"%s\" has two values and is taken as a number: regression", t->request.target),
+					 errhint("If they are classes, say task => 'classification'.")));
 		return;
+	}
 	t->task = ml_summary_distinct(t->y_summary) <= 2 ? ML_CLASSIFICATION : ML_REGRESSION;
 	if (t->algorithm && !(t->algorithm->tasks & t->task))
 		t->task = t->algorithm->tasks;

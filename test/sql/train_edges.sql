@@ -75,3 +75,8 @@ SELECT ml_train('as_text', 'SELECT share, amount FROM as_text', 'amount');
 -- The alias of the row is a column.
 SELECT ml_train('alias', 'SELECT i % 7 AS x, i % 3 AS z, i::float8 AS y FROM generate_series(1, 30) i', 'y', algorithm => 'linear') IS NOT NULL AS trained;
 SELECT ml_predict('alias', x) FROM (VALUES (1, 2)) AS x (x, z);
+SELECT ml_predict('alias', x.*) IS NOT NULL AS predicted FROM (VALUES (1, 2)) AS x (x, z);
+-- Two values that are numbers by their type: a regression, which says so.
+SET client_min_messages = notice;
+SELECT task FROM ml_train('flag', 'SELECT i % 7 AS x, (i % 2)::float8 AS y FROM generate_series(1, 60) i', 'y');
+SELECT task FROM ml_train('flag', 'SELECT i % 7 AS x, (i % 2)::float8 AS y FROM generate_series(1, 60) i', 'y', task => 'regression', algorithm => 'linear');
