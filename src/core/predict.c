@@ -349,7 +349,8 @@ wrong_count(const MlSchema *schema, int given)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("%d values were given for %d columns of the model", given, schema->ncolumns),
-			 schema->ncolumns > 0 ? errdetail("The columns are: %s.", column_list(schema)) : 0));
+			 schema->ncolumns > 0 ? errdetail("The columns are: %s.", column_list(schema)) : 0,
+			 given == 1 ? errhint("If a row was meant, its alias is the name of a column, too: write alias.* instead.") : 0));
 }
 
 /* Types that are a number as they stand: converted without a call. */
