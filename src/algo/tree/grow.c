@@ -292,22 +292,34 @@ settle(MlNodes *nodes, int i, int from, int used)
 	}
 }
 
+/* The most nodes that can be below node i. */
+static int
+most_below(const MlGrower *grower, int i)
+{
+	const MlNode *node = grower->nodes.node + i;
+	int			max_depth = grower->lane->search.growth->max_depth;
+	int			most = 2 * (int) node->rows;
+
+	if (max_depth > 0 && max_depth - node->depth < 16 && 2 << (max_depth - node->depth) < most)
+		most = 2 << (max_depth - node->depth);
+	return most;
+}
+
 /* Grows below all nodes that wait for it. */
 static void
 grow_few(MlGrower *grower)
 {
 	MlNodes    *nodes = &grower->nodes;
-	int			first;
+	int			first = nodes->n;
 
 	if (grower->nwaiting == 0)
 		return;
-	ml_nodes_reserve(nodes, (int) (2 * grower->waiting_rows));
-	first = nodes->n;
 	for (int k = 0; k < grower->nwaiting; k++)
 	{
 		grower->waiting[k].first = first;
-		first += 2 * (int) nodes->node[grower->waiting[k].node].rows;
+		first += most_below(grower, grower->waiting[k].node);
 	}
+	ml_nodes_reserve(nodes, first - nodes->n);
 	if (grower->nlanes > 1)
 		ml_threads_run(grower->nwaiting, grow_waiting, grower);
 	else

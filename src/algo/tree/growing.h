@@ -252,7 +252,7 @@ extern void ml_subtree_gather(MlSubtree *subtree, const MlMatrix *matrix, const 
 
 /*
  * Grows everything below node i from the rows gathered.  New nodes are written
- * from number `first` on, where there is room for twice the rows; returns how many.
+ * from number `first` on, where there is room for twice the rows, or all that max_depth allows; returns how many.
  */
 extern int	ml_subtree_grow(MlSubtree *subtree, MlNodes *nodes, int i, int first, MlSearch *search,
 							const MlPlan *plan);
