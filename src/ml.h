@@ -304,6 +304,12 @@ extern void ml_file_close(MlFile *file);
 /* For ml.progress; lets interrupts through. */
 extern void ml_report_iteration(int iteration, double objective);
 
+/*
+ * A point of the learning curve: what the objective is after so many iterations, on
+ * the rows learned from and on rows kept apart to stop by; NaN: not known (yet).
+ */
+extern void ml_report_learning(int iterations, double objective, double held_out);
+
 /* A message for ml_train's warnings column, and a WARNING to the client. */
 extern void ml_warn(const char *format,...) ML_PRINTF(1, 2);
 
@@ -329,6 +335,7 @@ extern uint64_t ml_read_u64(MlReader *reader);
 extern double ml_read_f64(MlReader *reader);	/* may be NaN */
 extern double ml_read_finite(MlReader *reader);
 extern double *ml_read_f64s(MlReader *reader, size_t count);	/* finite ones; checks count before allocating */
+extern void ml_read_finites(MlReader *reader, double *values, size_t count);
 extern void ml_read_u32s(MlReader *reader, uint32_t *values, size_t count);
 extern char *ml_read_text(MlReader *reader);
 extern size_t ml_read_left(const MlReader *reader);

@@ -33,9 +33,15 @@ extern bool ml_catalog_resolve(const char *text, MlPrivilege need, bool missing_
 
 /*
  * The same for a prediction in a query: a name means one version in all of a
- * statement, whatever is committed meanwhile, and in all processes of a parallel one.
+ * statement, that of its snapshot, whatever is committed meanwhile, and in all
+ * processes of a parallel one.  The plan is made earlier, with what the name means then.
  */
-extern bool ml_catalog_resolve_steady(const char *text, MlPrivilege need, bool missing_ok, MlModelRef *ref);
+extern bool ml_catalog_resolve_plan(const char *text, MlPrivilege need, MlModelRef *ref);
+extern void ml_catalog_resolve_query(const char *text, MlPrivilege need, MlModelRef *ref);
+
+/* From now on this version, in the current statement; 40001 if another call has used the other one. */
+extern void ml_catalog_stay(const char *text, int64 version_id);
+extern void ml_catalog_changed_columns(const char *name) pg_attribute_noreturn();
 
 /* Tells snapshots apart. */
 typedef struct MlSnapshotTag

@@ -390,6 +390,107 @@ ml_report_iteration(int iteration, double objective)
 	CHECK_FOR_INTERRUPTS();
 }
 
+/* ---- the learning curve of a fit ---- */
+
+static MlLearning *curve;
+
+MlLearning *
+ml_learning_create(void)
+{
+	MlLearning *learning = palloc0(sizeof(MlLearning));
+
+	learning->every = 1;
+	learning->least = get_float8_infinity();
+	return learning;
+}
+
+/* The place of a new last point. */
+static int
+learning_place(MlLearning *l)
+{
+	int			kept = 0;
+
+	if (l->n > 0 && l->point[l->n - 1].iterations % l->every != 0)
+		return l->n - 1;
+	if (l->n < ML_LEARNING_ROOM)
+		return l->n++;
+	l->every *= 2;
+	for (int i = 0; i < l->n; i++)
+		if (l->point[i].iterations % l->every == 0)
+			l->point[kept++] = l->point[i];
+	l->n = kept + 1;
+	return kept;
+}
+
+void
+ml_learning_add(MlLearning *l, int iterations, double objective, double held_out)
+{
+	int			at = l->n - 1;
+
+	if (isnan(objective) && isnan(held_out))
+		return;
+	if (l->n == 0 || l->point[at].iterations != iterations)
+	{
+		at = learning_place(l);
+		l->point[at].iterations = iterations;
+		l->point[at].objective = l->point[at].held_out = get_float8_nan();
+	}
+	if (!isnan(objective))
+		l->point[at].objective = objective;
+	if (!isnan(held_out))
+		l->point[at].held_out = held_out;
+	if (held_out < l->least)
+	{
+		l->least = held_out;
+		l->best = iterations;
+	}
+}
+
+MlLearning *
+ml_learning_start(MlLearning *learning)
+{
+	MlLearning *was = curve;
+
+	curve = learning;
+	return was;
+}
+
+void
+ml_report_learning(int iterations, double objective, double held_out)
+{
+	if (curve)
+		ml_learning_add(curve, iterations, objective, held_out);
+}
+
+static void
+learning_number(StringInfo out, double value)
+{
+	if (isfinite(value))
+		appendStringInfo(out, ", %.9g", value);
+	else
+		appendStringInfoString(out, ", null");
+}
+
+char *
+ml_learning_json(const MlLearning *l)
+{
+	StringInfoData s;
+
+	if (l == NULL || l->n < 2)
+		return NULL;
+	initStringInfo(&s);
+	appendStringInfo(&s, "{\"best\": %s, \"points\": [", isinf(l->least) ? "null" : psprintf("%d", l->best));
+	for (int i = 0; i < l->n; i++)
+	{
+		appendStringInfo(&s, "%s[%d", i > 0 ? ", " : "", l->point[i].iterations);
+		learning_number(&s, l->point[i].objective);
+		learning_number(&s, l->point[i].held_out);
+		appendStringInfoChar(&s, ']');
+	}
+	appendStringInfoString(&s, "]}");
+	return s.data;
+}
+
 /* ---- rows of a fit ---- */
 
 uint64_t
@@ -577,6 +678,46 @@ ml_read_finite(MlReader *reader)
 	return value;
 }
 
+#define NUMBERS_AT_ONCE 65536	/* between two looks at interrupts */
+
+/* The next `count` numbers of `size` bytes each. */
+static const char *
+take_numbers(MlReader *reader, size_t count, size_t size)
+{
+	if (count > ml_read_left(reader) / size)
+		ml_corrupt("%zu numbers were expected at byte %zu, but only %zu bytes are left.",
+				   count, reader->at, ml_read_left(reader));
+	return take(reader, count * size);
+}
+
+void
+ml_read_finites(MlReader *reader, double *values, size_t count)
+{
+	const uint64 infinite = UINT64CONST(0x7ff0000000000000);
+	const char *from = take_numbers(reader, count, sizeof(double));
+	size_t		start = reader->at - count * sizeof(double);
+
+	for (size_t done = 0, n; done < count; done += n)
+	{
+		bool		bad = false;
+
+		CHECK_FOR_INTERRUPTS();
+		n = Min(count - done, NUMBERS_AT_ONCE);
+		for (size_t i = done; i < done + n; i++)
+		{
+			uint64		bits;
+
+			memcpy(&bits, from + i * sizeof(bits), sizeof(bits));
+			bits = pg_ntoh64(bits);
+			bad |= (bits & infinite) == infinite;
+			memcpy(&values[i], &bits, sizeof(bits));
+		}
+		for (size_t i = done; bad && i < done + n; i++)
+			if (!isfinite(values[i]))
+				ml_corrupt("The number before byte %zu is not finite.", start + (i + 1) * sizeof(double));
+	}
+}
+
 double *
 ml_read_f64s(MlReader *reader, size_t count)
 {
@@ -586,22 +727,14 @@ ml_read_f64s(MlReader *reader, size_t count)
 		ml_corrupt("%zu numbers were expected at byte %zu, but only %zu bytes are left.",
 				   count, reader->at, ml_read_left(reader));
 	values = palloc_extended(count * sizeof(double), MCXT_ALLOC_HUGE);
-	for (size_t i = 0; i < count; i++)
-	{
-		if ((i & 0xffff) == 0xffff)
-			CHECK_FOR_INTERRUPTS();
-		values[i] = ml_read_finite(reader);
-	}
+	ml_read_finites(reader, values, count);
 	return values;
 }
 
 void
 ml_read_u32s(MlReader *reader, uint32_t *values, size_t count)
 {
-	if (count > ml_read_left(reader) / sizeof(uint32))
-		ml_corrupt("%zu numbers were expected at byte %zu, but only %zu bytes are left.",
-				   count, reader->at, ml_read_left(reader));
-	ml_copy(values, take(reader, count * sizeof(uint32)), count * sizeof(uint32));
+	ml_copy(values, take_numbers(reader, count, sizeof(uint32)), count * sizeof(uint32));
 	for (size_t i = 0; i < count; i++)
 		values[i] = pg_ntoh32(values[i]);
 }

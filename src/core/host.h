@@ -63,6 +63,33 @@ typedef struct MlWarnings
 extern void ml_warnings_push(MlWarnings *sink);
 extern void ml_warnings_pop(const MlWarnings *sink);
 
+/*
+ * The learning curve of a fit: its last point, and of the others those whose number is a
+ * multiple of `every`, which doubles when there is no room.
+ */
+#define ML_LEARNING_ROOM 128
+typedef struct MlLearning
+{
+	int			n;
+	int			every;
+	int			best;			/* iterations after which the objective on rows kept apart was least */
+	double		least;			/* infinite: none were */
+	struct
+	{
+		int			iterations;
+		double		objective;	/* NaN: not known */
+		double		held_out;
+	}			point[ML_LEARNING_ROOM];
+} MlLearning;
+extern MlLearning *ml_learning_create(void);
+extern void ml_learning_add(MlLearning *learning, int iterations, double objective, double held_out);
+
+/* Where ml_report_learning puts its points from now on, NULL: nowhere; returns what it was. */
+extern MlLearning *ml_learning_start(MlLearning *learning);
+
+/* {"best": n or null, "points": [[iterations, objective, held out], ...]}; NULL when there are fewer than two. */
+extern char *ml_learning_json(const MlLearning *learning);
+
 /* Lines of ml_describe: pairs of text, number as float8out would print it. */
 struct MlRows
 {

@@ -21,6 +21,7 @@
  * jsonb, numbers or columns) share one C function, and differ in the types
  * that the install script declares.
  */
+#include "core/json.h"
 #include "core/predict.h"
 
 #include <math.h>
@@ -40,6 +41,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
+#include "utils/plancache.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
@@ -157,20 +159,36 @@ names_suffice(const MlModel *model, FunctionCallInfo fcinfo, int names_arg)
 	return true;
 }
 
+/* A version that is there, or was when the query began, or when it was planned. */
+static const MlModel *
+load_version(int64 version_id, int64 model_id, MemoryContext cxt)
+{
+	const MlModel *kept = ml_cache_kept(version_id, model_id, cxt);
+	MlCatalogVersion row;
+
+	if (kept != NULL && !ml_catalog_find_version(version_id, &row) && ml_catalog_model_of(version_id) == 0)
+		return kept;
+	return ml_cache_version(version_id, cxt);
+}
+
 /* Another version than the planned one: unless only the planned one can do with the columns that are there. */
 static const MlModel *
-load_other(MlSite *site, FunctionCallInfo fcinfo, const MlModelRef *ref, MemoryContext cxt)
+load_other(MlSite *site, FunctionCallInfo fcinfo, const MlModelRef *ref, const text *name, MemoryContext cxt)
 {
 	const MlModel *planned = ml_cache_kept(site->planned, ref->model_id, cxt);
-	const MlModel *model = ml_cache_version(ref->version_id, cxt);
+	const MlModel *model = load_version(ref->version_id, ref->model_id, cxt);
 
+	ResetPlanCache();			/* a change that committed while the plan was made may not have reached it */
 	site->in_order = false;
 	if (names_suffice(model, fcinfo, site->names_arg))
 		return model;
 	if (planned == NULL && ml_catalog_model_of(site->planned) == ref->model_id)
 		planned = ml_cache_version(site->planned, cxt);
+	if (planned == NULL && site->planned > 0)
+		ml_catalog_changed_columns(ref->name);
 	if (planned == NULL)
-		return model;			/* which is not satisfied with the row, and says so */
+		return model;			/* a number that nobody planned: which columns are missing is said later */
+	ml_catalog_stay(text_to_cstring(name), site->planned);
 	site->in_order = true;
 	site->version_id = site->planned;
 	return planned;
@@ -182,16 +200,16 @@ load_named(MlSite *site, FunctionCallInfo fcinfo, const text *name, MemoryContex
 {
 	MlModelRef	ref;
 
-	ml_catalog_resolve_steady(text_to_cstring(name), site->need, false, &ref);
+	ml_catalog_resolve_query(text_to_cstring(name), site->need, &ref);
 	site->version_id = ref.version_id;
 	site->in_order = site->model_form == ML_BY_VERSION || site->names_arg < 0;
 	if (site->model_form == ML_BY_VERSION)
 	{
 		site->planned = PG_GETARG_INT64(0);
 		if (site->planned != ref.version_id)
-			return load_other(site, fcinfo, &ref, cxt);
+			return load_other(site, fcinfo, &ref, name, cxt);
 	}
-	return ml_cache_version(ref.version_id, cxt);
+	return load_version(ref.version_id, ref.model_id, cxt);
 }
 
 /* Looks the model of this call up, checks the privilege, and makes room for a row of it. */
@@ -331,7 +349,8 @@ wrong_count(const MlSchema *schema, int given)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("%d values were given for %d columns of the model", given, schema->ncolumns),
-			 schema->ncolumns > 0 ? errdetail("The columns are: %s.", column_list(schema)) : 0));
+			 schema->ncolumns > 0 ? errdetail("The columns are: %s.", column_list(schema)) : 0,
+			 given == 1 ? errhint("If a row was meant, its alias is the name of a column, too: write alias.* instead.") : 0));
 }
 
 /* Types that are a number as they stand: converted without a call. */
@@ -672,24 +691,6 @@ ml_site_predict(MlSite *site, FunctionCallInfo fcinfo)
 	site->model->algorithm->predict(site->model->fit, site->x, site->out);
 	for (int i = 0; i < n; i++)
 		ml_check_prediction(site->out[i]);
-}
-
-char *
-ml_json_text(JsonbValue *value)
-{
-	switch (value->type)
-	{
-		case jbvNull:
-			return NULL;
-		case jbvString:
-			return pnstrdup(value->val.string.val, value->val.string.len);
-		case jbvBool:
-			return pstrdup(value->val.boolean ? "true" : "false");
-		case jbvNumeric:
-			return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
-		default:
-			return JsonbToCString(NULL, value->val.binary.data, value->val.binary.len);
-	}
 }
 
 char *

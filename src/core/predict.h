@@ -99,9 +99,6 @@ extern void ml_check_prediction(double value);	/* 22003 unless it is finite */
 /* After ml_site_encode: the value of a schema column as text, NULL for NULL. */
 extern char *ml_site_value(MlSite *site, FunctionCallInfo fcinfo, int column);
 
-/* A jsonb scalar as text, NULL for null; an array or object as JSON. */
-extern char *ml_json_text(JsonbValue *value);
-
 /* The most likely class after ml_site_predict; the first of equals. */
 extern int	ml_site_class(const MlSite *site);
 

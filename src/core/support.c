@@ -292,7 +292,7 @@ plan_model(PlannerInfo *root, Const *given, MemoryContext cxt, Const **instead)
 		return ml_cache_value(PG_DETOAST_DATUM(given->constvalue), cxt);
 	}
 	root->glob->relationOids = list_append_unique_oid(root->glob->relationOids, ml_catalog_relation());
-	if (!ml_catalog_resolve_steady(TextDatumGetCString(given->constvalue), ML_PREDICT, true, &ref))
+	if (!ml_catalog_resolve_plan(TextDatumGetCString(given->constvalue), ML_PREDICT, &ref))
 		return NULL;
 	*instead = makeConst(INT8OID, -1, InvalidOid, sizeof(int64),
 						 Int64GetDatum(ref.version_id), false, FLOAT8PASSBYVAL);

@@ -328,6 +328,36 @@ ml_additive_finish(MlAdditive *a)
 	return true;
 }
 
+/*
+ * The standard deviation of what each column adds to the prediction, over the rows
+ * of the state: what ml_importance shows where no values are known.  For a column
+ * of numbers the root of the sum of each number's variance, as there.
+ */
+static void
+add_spreads(StringInfo s, const MlAdditive *a)
+{
+	const MlEncoder *enc = a->model->encoder;
+	const MlLinear *fit = a->model->fit;
+	MlMoments	m = ml_moments_view(&a->problem, a->fit.state);
+
+	appendStringInfoString(s, ", \"spreads\": [");
+	for (int c = 0; c < enc->schema->ncolumns; c++)
+	{
+		const MlEncoding *e = &enc->columns[c];
+		bool		number = e->code == ML_CODE_NUMBER;
+		int			end = e->first + (number ? enc->schema->columns[c].cells : e->width);
+		double		variance = 0;
+
+		for (int i = e->first; i < end; i++)
+			for (int j = number ? i : e->first; j < (number ? i + 1 : end); j++)
+				variance += fit->beta[i] * fit->beta[j] *
+					(m.gram[(Size) (1 + i) * m.k + 1 + j] - m.gram[1 + i] * m.gram[1 + j] / m.weight) / m.weight;
+		appendStringInfo(s, "%s%s", c > 0 ? ", " : "",
+						 DatumGetCString(DirectFunctionCall1(float8out, Float8GetDatum(sqrt(fmax(variance, 0))))));
+	}
+	appendStringInfoChar(s, ']');
+}
+
 /* As ml_train's, as far as it can be told. */
 static void
 set_info(MlAdditive *a, int64 rows, const MlVersionRow *row)
@@ -345,7 +375,10 @@ set_info(MlAdditive *a, int64 rows, const MlVersionRow *row)
 	if (row->metric && isfinite(row->value))
 		appendStringInfo(&s, "\"%s\": %s", row->metric,
 						 DatumGetCString(DirectFunctionCall1(float8out, Float8GetDatum(row->value))));
-	appendStringInfoString(&s, "}}");
+	appendStringInfoChar(&s, '}');
+	if (a->model->summaries == NULL)
+		add_spreads(&s, a);
+	appendStringInfoChar(&s, '}');
 	a->model->info = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(s.data)));
 }
 

@@ -35,6 +35,8 @@
 #define MAX_PAYLOAD (0x0FFFFFFF / 4 * 3)	/* what jsonb holds of base64 in one string */
 #define HASH_BYTES ((size_t) 1 << 20)	/* between two looks at interrupts */
 #define CHECKSUM_SIZE (2 * PG_SHA256_DIGEST_LENGTH)
+#define BYTES_PER_BYTE 5		/* of a document while it is parsed, measured */
+#define BYTES_PER_PIECE 200		/* and beside it for each comma, colon or bracket */
 
 /* ---- checksum ---- */
 
@@ -372,6 +374,21 @@ read_payload(Jsonb *document, size_t *size)
 	return value;
 }
 
+/* 53200, before jsonb takes memory that nobody counts. */
+static void
+check_memory(const char *bytes, size_t size)
+{
+	size_t		pieces = 0;
+
+	for (size_t i = 0; i < size; i++)
+	{
+		if (i % HASH_BYTES == 0)
+			CHECK_FOR_INTERRUPTS();
+		pieces += bytes[i] == ',' || bytes[i] == ':' || bytes[i] == '[' || bytes[i] == '{';
+	}
+	ml_budget_check(BYTES_PER_BYTE * size + BYTES_PER_PIECE * pieces, "the document of a model");
+}
+
 void
 ml_document_read(const char *bytes, size_t size, MlDocument *document)
 {
@@ -385,6 +402,7 @@ ml_document_read(const char *bytes, size_t size, MlDocument *document)
 
 	if (memchr(bytes, '\0', size) != NULL)
 		bad_document("It contains a byte %s.", "0");
+	check_memory(bytes, size);
 	text = pg_any_to_server(pnstrdup(bytes, size), (int) size, PG_UTF8);
 	all = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
 	if (!JB_ROOT_IS_OBJECT(all) || get(all, "ml_ext") == NULL)

@@ -6,6 +6,9 @@
  * the version, as the audit says, rather than updated or imported it; and only
  * where the tables that keep it belong to a superuser or to that role: another
  * owner could have put his own text there.  Everybody else names the source.
+ *
+ * Of an imported version the recipe is what its document says, without a source; of a
+ * model of another library, which says nothing, kind, target and columns of the model.
  */
 #include "deploy/recipe.h"
 
@@ -53,12 +56,21 @@ read_fingerprint(MlRecipe *recipe, const char *hex)
 		return;
 	recipe->fingerprinted = true;
 	for (int i = 0; i < 2; i++)
-		recipe->fingerprint.sum[i] = strtou64(pnstrdup(hex + 16 * i, 16), NULL, 16);
+		recipe->fingerprint.sum[i] = strtoull(pnstrdup(hex + 16 * i, 16), NULL, 16);
 }
 
-#define FIELD(name) "lineage->'recipe'->>'" name "', "
-#define NAMES(name) "CASE WHEN jsonb_typeof(lineage->'recipe'->'" name "') = 'array'" \
-	" THEN ARRAY(SELECT jsonb_array_elements_text(lineage->'recipe'->'" name "')) END, "
+#define FIELD(name) "recipe->>'" name "', "
+#define NAMES(name) "CASE WHEN jsonb_typeof(recipe->'" name "') = 'array'" \
+	" THEN ARRAY(SELECT jsonb_array_elements_text(recipe->'" name "')) END, "
+
+/* The version of model $1 with number $2 and its recipe. */
+#define VERSION_AND_RECIPE "(SELECT *, CASE WHEN jsonb_typeof(lineage->'recipe') = 'object' THEN lineage->'recipe'" \
+	" WHEN jsonb_typeof(lineage->'imported'->'lineage'->'recipe') = 'object'" \
+	" THEN jsonb_build_object('target', target, 'algorithm', algorithm, 'task', task)" \
+	" || ((lineage->'imported'->'lineage'->'recipe') - '{source,notes}'::text[])" \
+	" WHEN lineage ? 'format' THEN jsonb_build_object('target', target, 'algorithm', algorithm, 'task', task, 'params', params," \
+	" 'features', (SELECT jsonb_agg(c->>'name') FROM jsonb_array_elements(lineage->'columns') c)) END AS recipe," \
+	" lineage ? 'format' AS imported FROM ml.version WHERE model_id = $1 AND version = $2) v"
 
 static void
 read_row(MlRecipe *recipe, MemoryContext cxt, Oid *author)
@@ -96,6 +108,9 @@ read_row(MlRecipe *recipe, MemoryContext cxt, Oid *author)
 	recipe->lineage = text_of(19, cxt);
 	read_fingerprint(recipe, text_of(20, cxt));
 	recipe->own = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 21, &isnull));
+	recipe->imported = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 22, &isnull));
+	if (recipe->imported && !(r->holdout >= 0 && r->holdout <= 0.9))
+		r->holdout = 0.2;		/* the document may say anything */
 	if (params)
 		r->params = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(params)));
 }
@@ -130,16 +145,15 @@ ml_recipe_read(const char *name, MlRecipe *recipe)
 	found = ml_owner_run("SELECT version_id, trained_by::oid, "
 						 FIELD("source") FIELD("target") FIELD("algorithm") FIELD("task") FIELD("weight")
 						 FIELD("split_by") FIELD("order_by")
-						 "COALESCE((lineage->'recipe'->>'holdout')::float8, 0.2), "
-						 "COALESCE((lineage->'recipe'->>'seed')::int8, 0), NULLIF(lineage->'recipe'->>'params', 'null'), "
+						 "COALESCE((recipe->>'holdout')::float8, 0.2), "
+						 "COALESCE((recipe->>'seed')::int8, 0), NULLIF(recipe->>'params', 'null'), "
 						 NAMES("features") NAMES("exclude")
 						 "lineage->>'relation', lineage->>'search_path', "
 						 "ARRAY(SELECT DISTINCT c->>'role' FROM jsonb_array_elements(lineage->'columns') c), "
-						 "lineage->'recipe'->>'notes', lineage::text, encode(fingerprint, 'hex'), "
+						 "recipe->>'notes', lineage::text, encode(fingerprint, 'hex'), "
 						 "EXISTS (SELECT FROM ml.audit_log a WHERE a.model_id = $1 AND a.version = $2"
-						 " AND a.action IN ('train', 'retrain') AND a.role = $3 AND (a.role_id = $4 OR a.restored))"
-						 " FROM ml.version WHERE model_id = $1 AND version = $2"
-						 " AND jsonb_typeof(lineage->'recipe') = 'object'", 4, types, values, NULL) > 0;
+						 " AND a.action IN ('train', 'retrain') AND a.role = $3 AND (a.role_id = $4 OR a.restored)), imported"
+						 " FROM " VERSION_AND_RECIPE " WHERE recipe IS NOT NULL", 4, types, values, NULL) > 0;
 	if (found)
 		read_row(recipe, cxt, &author);
 	MemoryContextSwitchTo(cxt);
@@ -160,7 +174,21 @@ ml_recipe_source(MlRecipe *recipe, const char *source)
 	{
 		recipe->request.source = source;
 		recipe->search_path = NULL;
+		if (recipe->imported && recipe->request.target == NULL &&
+			recipe->request.task && strcmp(recipe->request.task, "anomaly") != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the target of version %d of model \"%s\" is not known", recipe->ref.version, recipe->ref.name),
+					 errdetail("The version was imported without one."),
+					 errhint("Import it again with target => '...', the column to be predicted.")));
 	}
+	else if (recipe->imported)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("argument \"source\" is needed"),
+				 errdetail("Version %d of model \"%s\" was imported: the rows that it was trained on are not known here.",
+						   recipe->ref.version, recipe->ref.name),
+				 errhint("Name the rows to train it on: source => '...'.")));
 	else if (!recipe->own)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

@@ -185,6 +185,8 @@ judge(Retraining *r)
 		appendStringInfoString(why, "promotion was asked for in any case; ");
 	if (r->rival.missing)
 		appendStringInfo(why, "version %d needs column \"%s\", which the source does not have", champion, r->rival.missing);
+	else if (r->rival.model->target == NULL)
+		appendStringInfoString(why, "a model without a target cannot be compared");
 	else if (r->rival.differs)
 		appendStringInfo(why, "version %d predicts something else", champion);
 	else if (!c->held)

@@ -347,14 +347,9 @@ ml_confusion_metric(const double *cells, int k, MlMetric metric, MlAverage avera
 	return value;
 }
 
-/*
- * Derivatives of a metric by the hits, actual and predicted weight of class i,
- * the others held: what a row more in cell (i, j) does to it is by_hits[i] if
- * i = j, plus by_actual[i], plus by_predicted[j].
- */
-static void
-gradient(const double *cells, int k, MlMetric metric, MlAverage average, double value,
-		 double *by_hits, double *by_actual, double *by_predicted)
+void
+ml_confusion_slopes(const double *cells, int k, MlMetric metric, MlAverage average, double value,
+					double *by_hits, double *by_actual, double *by_predicted)
 {
 	double	   *actual = palloc(sizeof(double) * k * 2);
 	double	   *predicted = actual + k;
@@ -379,7 +374,12 @@ gradient(const double *cells, int k, MlMetric metric, MlAverage average, double 
 		double		share = average == ML_AVERAGE_BINARY && metric != ML_METRIC_BALANCED_ACCURACY ? i == 1 : 1 / classes;
 
 		by_hits[i] = by_actual[i] = by_predicted[i] = 0;
-		if (metric == ML_METRIC_MCC)
+		if (metric == ML_METRIC_ACCURACY)
+		{
+			by_hits[i] = 1 / total;
+			by_actual[i] = -hits / (total * total);
+		}
+		else if (metric == ML_METRIC_MCC)
 		{
 			double		root = sqrt(spread_a) * sqrt(spread_p);
 
@@ -423,7 +423,7 @@ ml_confusion_variance(const double *cells, const double *squares, int k,
 	double	   *by_predicted = by_actual + k;
 	double		variance = 0;
 
-	gradient(cells, k, metric, average, value, by_hits, by_actual, by_predicted);
+	ml_confusion_slopes(cells, k, metric, average, value, by_hits, by_actual, by_predicted);
 	for (int i = 0; i < k; i++)
 		for (int j = 0; j < k; j++)
 		{

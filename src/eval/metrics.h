@@ -134,6 +134,13 @@ extern double ml_probability_metric(const MlSum *sums, MlMetric metric, const ch
 /* cells: k x k weights, row-major, actual by predicted. */
 extern double ml_confusion_metric(const double *cells, int k, MlMetric metric, MlAverage average,
 								  const char **undefined);
+/*
+ * Derivatives of a metric by the hits, actual and predicted weight of class i,
+ * the others held: what a row more in cell (i, j) does to it is by_hits[i] if
+ * i = j, plus by_actual[i], plus by_predicted[j].
+ */
+extern void ml_confusion_slopes(const double *cells, int k, MlMetric metric, MlAverage average, double value,
+								double *by_hits, double *by_actual, double *by_predicted);
 /* Variance of the metric by the delta method; squares: k x k sums of squared weights. */
 extern double ml_confusion_variance(const double *cells, const double *squares, int k,
 									MlMetric metric, MlAverage average, double value);

@@ -9,8 +9,10 @@
  * deviation of a column's contribution over the training values, as the
  * summaries in the model have kept them.  For a number the contribution is
  * linear in the value, so it is the effect of one standard deviation; any other
- * kind of column walks through the quantiles of its values.
+ * kind of column walks through the quantiles of its values.  A model that has
+ * forgotten rows knows no values any more, but these deviations (deploy/additive.c).
  */
+#include "core/json.h"
 #include "core/predict.h"
 
 #include <math.h>
@@ -208,9 +210,17 @@ measured_weights(const MlModel *model, double *weight)
 	Probe		probe;
 
 	if (model->summaries == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("model carries no summaries of its training rows")));
+	{
+		JsonbContainer *spreads = ml_json_member(model->info ? &model->info->root : NULL, "spreads");
+
+		if (ml_json_size(spreads) != encoder->schema->ncolumns)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("model carries no summaries of its training rows")));
+		for (int i = 0; i < encoder->schema->ncolumns; i++)
+			weight[i] = fmax(ml_json_at(spreads, i), 0);
+		return;
+	}
 	probe_init(&probe, model);
 	for (int i = 0; i < encoder->schema->ncolumns; i++)
 	{

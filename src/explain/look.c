@@ -1,6 +1,7 @@
 /*
  * look.c - ml_describe and ml_coefficients: what a model is, for people.
  */
+#include "core/json.h"
 #include "core/predict.h"
 #include "core/registry.h"
 
@@ -37,9 +38,9 @@ ml_look_begin(FunctionCallInfo fcinfo, TupleDesc *tupdesc)
 
 /* ---- ml_describe ---- */
 
-/* A line for each member, with its path: "metrics.rmse"; without `omit`. */
+/* A line for each member, with its path: "metrics.rmse". */
 static void
-describe_object(MlRows *rows, const char *prefix, JsonbContainer *object, const char *omit)
+describe_object(MlRows *rows, const char *prefix, JsonbContainer *object)
 {
 	JsonbIterator *it = JsonbIteratorInit(object);
 	JsonbIteratorToken token;
@@ -52,11 +53,11 @@ describe_object(MlRows *rows, const char *prefix, JsonbContainer *object, const 
 		if (token == WJB_KEY)
 			path = psprintf("%s%s%.*s", prefix, prefix[0] != '\0' ? "." : "",
 							value.val.string.len, value.val.string.val);
-		else if (token == WJB_VALUE && strcmp(path, omit) == 0)
-			continue;
+		else if (token == WJB_VALUE && (strcmp(path, "curves") == 0 || strcmp(path, "learning") == 0))
+			continue;			/* numbers of charts */
 		else if (token == WJB_VALUE && value.type == jbvBinary &&
 				 JsonContainerIsObject(value.val.binary.data))
-			describe_object(rows, path, value.val.binary.data, omit);
+			describe_object(rows, path, value.val.binary.data);
 		else if (token == WJB_VALUE)
 			ml_row_text(rows, path, ml_json_text(&value));
 	}
@@ -98,9 +99,9 @@ describe_model(MlRows *rows, const MlModel *model)
 	if (model->algorithm->describe != NULL)
 		model->algorithm->describe(model->fit, rows);
 	if (model->params != NULL && JB_ROOT_IS_OBJECT(model->params))
-		describe_object(rows, "parameter", &model->params->root, "");
+		describe_object(rows, "parameter", &model->params->root);
 	if (model->info != NULL && JB_ROOT_IS_OBJECT(model->info))
-		describe_object(rows, "", &model->info->root, "curves");	/* numbers of charts */
+		describe_object(rows, "", &model->info->root);
 }
 
 ML_FUNCTION(ml_sql_describe)

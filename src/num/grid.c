@@ -153,7 +153,7 @@ ml_grid_of_sorted(MlGrid *grid, const double *sorted, int n)
 		}
 		grid->count[ml_grid_bin(grid, sorted[i])]++;
 	}
-	grid->sd = sqrt(squares / n);
+	grid->sd = isnan(squares) ? INFINITY : sqrt(squares / n);
 }
 
 void

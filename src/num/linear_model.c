@@ -105,6 +105,8 @@ ml_link_mean(MlLink link, double eta)
 {
 	double		mu;
 
+	if (isnan(eta))
+		return eta;				/* infinities of both signs: the bounds below would hide it */
 	switch (link)
 	{
 		case ML_LINK_LOG:

@@ -13,7 +13,6 @@
 #include "utils/builtins.h"
 #include "utils/json.h"
 
-#include "core/predict.h"
 #include "eval/curves.h"
 #include "eval/metrics.h"
 #include "ml.h"
@@ -80,81 +79,6 @@ field_text(StringInfo out, const char *name, const char *value)
 
 #define SHARE(field, title) \
 	"{'field': '" field "', 'type': 'quantitative', 'title': '" title "', 'scale': {'domain': [0, 1]}}"
-
-/* ---- reading ---- */
-
-JsonbContainer *
-ml_json_member(JsonbContainer *object, const char *key)
-{
-	JsonbValue *value;
-
-	if (object == NULL || !JsonContainerIsObject(object))
-		return NULL;
-	value = getKeyJsonValueFromContainer(object, key, strlen(key), NULL);
-	return value && value->type == jbvBinary ? value->val.binary.data : NULL;
-}
-
-char *
-ml_json_string(JsonbContainer *object, const char *key)
-{
-	JsonbValue *value;
-
-	if (object == NULL || !JsonContainerIsObject(object))
-		return NULL;
-	value = getKeyJsonValueFromContainer(object, key, strlen(key), NULL);
-	return value && value->type != jbvBinary ? ml_json_text(value) : NULL;
-}
-
-static double
-number_of(const JsonbValue *value)
-{
-	if (value == NULL || value->type != jbvNumeric)
-		return NAN;
-	/* beyond a double's range it is none */
-	return DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value->val.numeric)));
-}
-
-double
-ml_json_number(JsonbContainer *object, const char *key)
-{
-	if (object == NULL || !JsonContainerIsObject(object))
-		return NAN;
-	return number_of(getKeyJsonValueFromContainer(object, key, strlen(key), NULL));
-}
-
-int
-ml_json_size(JsonbContainer *array)
-{
-	return array && JsonContainerIsArray(array) ? JsonContainerSize(array) : 0;
-}
-
-static JsonbValue *
-item(JsonbContainer *array, int i)
-{
-	return i < ml_json_size(array) ? getIthJsonbValueFromContainer(array, i) : NULL;
-}
-
-JsonbContainer *
-ml_json_item(JsonbContainer *array, int i)
-{
-	JsonbValue *value = item(array, i);
-
-	return value && value->type == jbvBinary ? value->val.binary.data : NULL;
-}
-
-double
-ml_json_at(JsonbContainer *array, int i)
-{
-	return number_of(item(array, i));
-}
-
-char *
-ml_json_text_at(JsonbContainer *array, int i)
-{
-	JsonbValue *value = item(array, i);
-
-	return value ? ml_json_text(value) : NULL;
-}
 
 const char *
 ml_chart_label(const MlChart *chart, int i)
@@ -383,7 +307,8 @@ histogram_rows(JsonbContainer *histogram, const char *member, const char *label,
 
 #define COUNTED "'y': {'field': 'n', 'type': 'quantitative', 'title': 'rows'}"
 #define BINNED(title) \
-	"'x': {'field': 'low', 'bin': {'binned': true}, 'type': 'quantitative', 'title': '" title "'}, 'x2': {'field': 'high'}"
+	"'x': {'field': 'low', 'bin': {'binned': true}, 'type': 'quantitative', 'title': '" title "', " \
+	"'axis': {'tickCount': 6, 'labelOverlap': true}}, 'x2': {'field': 'high'}"
 
 static void
 distribution_of_classes(const MlChart *chart, StringInfo out)
@@ -462,6 +387,50 @@ draw_distribution(const MlChart *chart, StringInfo out)
 	appendStringInfoChar(out, ']');
 }
 
+/* ---- how it was learned ---- */
+
+JsonbContainer *
+ml_chart_learning(const MlChart *chart)
+{
+	JsonbContainer *learning = ml_json_member(chart->model->info ? &chart->model->info->root : NULL, "learning");
+
+	return ml_json_size(ml_json_member(learning, "points")) > 0 ? learning : NULL;
+}
+
+static void
+draw_learning(const MlChart *chart, StringInfo out)
+{
+	JsonbContainer *learning = ml_chart_learning(chart);
+	JsonbContainer *points = ml_json_member(learning, "points");
+	double		best = ml_json_number(learning, "best");
+
+	ml_chart_text(out, ROWS_BEGIN);
+	for (int i = 0; i < ml_json_size(points); i++)
+		for (int held_out = 0; held_out < 2; held_out++)
+		{
+			double		value = ml_json_at(ml_json_item(points, i), 1 + held_out);
+
+			if (!isfinite(value))
+				continue;
+			row_begin(out);
+			field_text(out, "of", held_out ? "rows kept apart" : "rows learned from");
+			field_number(out, "iterations", ml_json_at(ml_json_item(points, i), 0));
+			field_number(out, "objective", value);
+			appendStringInfoChar(out, '}');
+		}
+	ml_chart_text(out, ROWS_END ", 'layer': [");
+	if (isfinite(best))
+		ml_chart_text(out, psprintf("{'data': {'values': [{'x': %.0f}]}, 'mark': {'type': 'rule', 'strokeDash': [4, 4], 'opacity': 0.6}, "
+									"'encoding': {'x': {'field': 'x', 'type': 'quantitative'}}}, ", best));
+	ml_chart_text(out, ml_json_size(points) <= 30 ? "{'mark': {'type': 'line', 'point': true, 'tooltip': true}" :
+				  "{'mark': {'type': 'line', 'tooltip': true}");
+	ml_chart_text(out, ", 'encoding': {'x': {'field': 'iterations', 'type': 'quantitative', 'title': 'iterations', 'axis': {'tickMinStep': 1}}, "
+				  "'y': {'field': 'objective', 'type': 'quantitative', 'title': 'objective', 'scale': {'zero': false}}");
+	if (isfinite(best))
+		ml_chart_text(out, ", 'color': {'field': 'of', 'type': 'nominal', 'sort': null, 'title': null}");
+	ml_chart_text(out, "}}]");
+}
+
 /* ---- from queries ---- */
 
 static void
@@ -497,7 +466,7 @@ draw_importance(const MlChart *chart, StringInfo out)
 	ml_chart_text(out, ", 'mark': {'type': 'bar', 'tooltip': true}, 'encoding': {"
 				  "'y': {'field': 'feature', 'type': 'nominal', 'sort': null, 'title': null}, "
 				  "'x': {'field': 'importance', 'type': 'quantitative', 'title': ");
-	ml_chart_text(out, chart->source ? "'loss of the main metric'}}" : "'share', 'axis': {'format': '%'}}}");
+	ml_chart_text(out, chart->source ? "'loss of the main metric'}}" : "'share', 'axis': {'format': '%', 'tickCount': 5, 'labelOverlap': true}}}");
 }
 
 static void
@@ -604,6 +573,12 @@ needs_monitoring(const MlChart *chart)
 }
 
 static const char *
+needs_learning(const MlChart *chart)
+{
+	return ml_chart_learning(chart) == NULL ? "its training kept no objective by iteration" : NULL;
+}
+
+static const char *
 needs_named_monitoring(const MlChart *chart)
 {
 	return chart->name == NULL ? needs_name(chart) : needs_monitoring(chart);
@@ -629,6 +604,7 @@ const MlChartKind ml_chart_kinds[] = {
 	{"residuals", "Residuals", true, true, needs_value, draw_residuals, 300},
 	{"distribution", "Distribution of predictions", true, false, needs_distribution, draw_distribution, 240},
 	{"importance", "Importance of the features", false, false, needs_nothing, draw_importance, 0},
+	{"learning", "Learning curve", false, false, needs_learning, draw_learning, 260},
 	{"drift", "Drift", false, false, needs_named_monitoring, draw_drift, 260},
 	{"versions", "Versions", false, false, needs_name, draw_versions, 220},
 	{NULL}

@@ -6,6 +6,7 @@
 #define ML_REPORT_CHART_H
 
 #include "core/catalog.h"
+#include "core/json.h"
 #include "core/model.h"
 #include "eval/metrics.h"
 #include "lib/stringinfo.h"
@@ -42,15 +43,8 @@ extern void ml_chart_write(const MlChart *chart, const MlChartKind *kind, String
 /* Fills `curves` from the source, which with `target` must have it, or from the model's info; false when it keeps none. */
 extern bool ml_chart_score(MlChart *chart, bool target, MlMetrics *model, MlMetrics *baseline);
 
-/* ---- reading JSON that anybody may have written ---- */
-
-extern JsonbContainer *ml_json_member(JsonbContainer *object, const char *key);	/* object or array, or NULL */
-extern char *ml_json_string(JsonbContainer *object, const char *key);	/* a scalar as text; NULL: none */
-extern double ml_json_number(JsonbContainer *object, const char *key);	/* NaN: none */
-extern int	ml_json_size(JsonbContainer *array);	/* 0 for anything else */
-extern JsonbContainer *ml_json_item(JsonbContainer *array, int i);
-extern double ml_json_at(JsonbContainer *array, int i); /* NaN: no number */
-extern char *ml_json_text_at(JsonbContainer *array, int i);	/* NULL: none */
+/* {"best": n, "points": [[iterations, objective, objective on rows kept apart], ...]}, or NULL. */
+extern JsonbContainer *ml_chart_learning(const MlChart *chart);
 
 /* The label of line i of the confusion matrix. */
 extern const char *ml_chart_label(const MlChart *chart, int i);

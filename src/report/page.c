@@ -72,7 +72,7 @@ static const char script[] =
 "var ink='var(--ink)',muted='var(--muted)',line='var(--line)',first='var(--c1)',category=[];"
 "for(var i=1;i<=10;i++)category.push('var(--c'+i+')');"
 "var config={background:null,font:'system-ui, sans-serif',view:{stroke:null},"
-"axis:{labelColor:muted,titleColor:muted,titleFontWeight:'normal',domainColor:line,tickColor:line,gridColor:line,gridOpacity:.7,labelLimit:160},"
+"axis:{labelColor:muted,titleColor:muted,titleFontWeight:'normal',domainColor:line,tickColor:line,gridColor:line,gridOpacity:.7,labelLimit:160,labelOverlap:true},"
 "legend:{labelColor:ink,titleColor:muted,titleFontWeight:'normal',orient:'top',labelLimit:200,columns:4},"
 "range:{category:category},mark:{color:first},line:{strokeWidth:2},rule:{color:muted},text:{color:ink}};"
 "var options={renderer:'svg',actions:false,ast:true,defaultStyle:false,config:config,tooltip:{disableDefaultStyle:true}};"
@@ -180,7 +180,7 @@ ml_html_cell(StringInfo out, const char *text, bool number)
 void
 ml_html_number(StringInfo out, double value)
 {
-	ml_html_cell(out, isfinite(value) ? psprintf(fabs(value) >= 1e4 && fabs(value) < 1e15 && value == floor(value) ? "%.0f" : "%.4g", value) : NULL, true);
+	ml_html_cell(out, isfinite(value) ? psprintf(fabs(value) >= 1e4 && fabs(value) < 1e15 ? "%.0f" : "%.4g", value) : NULL, true);
 }
 
 /* ---- scripts ---- */

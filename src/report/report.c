@@ -142,7 +142,7 @@ answer_rows(Report *r, const MlAnswer *answer, const char *const *titles)
 static char *
 short_number(double value)
 {
-	return isfinite(value) ? psprintf("%.4g", value) : pstrdup("unknown");
+	return isfinite(value) ? psprintf(fabs(value) >= 1e4 && fabs(value) < 1e15 ? "%.0f" : "%.4g", value) : pstrdup("unknown");
 }
 
 /* A whole number; rows may be weighted. */
@@ -184,6 +184,15 @@ info_of(const Report *r)
 	return r->chart.model->info ? &r->chart.model->info->root : NULL;
 }
 
+/* Predictions are scores whose order counts within a group: no distance to the target means anything. */
+static bool
+ranks(const Report *r)
+{
+	const char *objective = r->chart.model->params ? ml_json_string(&r->chart.model->params->root, "objective") : NULL;
+
+	return objective && strcmp(objective, "lambdarank") == 0;
+}
+
 /* What the model remembers of a metric on the holdout, or NULL. */
 static const MlProfileMetric *
 kept_metric(const Report *r, const char *name)
@@ -206,6 +215,8 @@ qualities(const Report *r, Quality **result)
 	int			all;
 	int			n = 0;
 
+	if (ranks(r))
+		return 0;
 	if (r->metrics)
 	{
 		*result = palloc(sizeof(Quality) * Max(r->nmetrics, 1));
@@ -259,7 +270,12 @@ quality(Report *r)
 	int			n = qualities(r, &lines);
 
 	section(r, "quality", "Quality");
-	if (n == 0)
+	if (ranks(r))
+		ml_html(&r->out, "<p>The model ranks: its predictions are scores whose order counts within a group, on no scale of the target. "
+				"How good the order is (1 less NDCG) stands in the learning curve.</p>\n");
+	else if (r->chart.model->target == NULL)
+		ml_html(&r->out, "<p>The model has no target, so there is nothing to measure it by: what it calls strange must be looked at.</p>\n");
+	else if (n == 0)
 		ml_html(&r->out, "<p>Nothing is known of the quality: no rows were held out.</p>\n");
 	else
 	{
@@ -322,10 +338,8 @@ table_of_curve(Report *r, bool recall)
 }
 
 static void
-table_of_numbers(Report *r, const char *member)
+table_of_numbers(Report *r, JsonbContainer *lines)
 {
-	JsonbContainer *lines = ml_json_member(r->chart.curves, member);
-
 	for (int i = 0; i < ml_json_size(lines); i++)
 	{
 		JsonbContainer *line = ml_json_item(lines, i);
@@ -424,12 +438,17 @@ chart_table(Report *r, const char *kind)
 	else if (strcmp(kind, "calibration") == 0)
 	{
 		TABLE(r, NULL, "#rows", "#predicted probability", "#observed share");
-		table_of_numbers(r, "calibration");
+		table_of_numbers(r, ml_json_member(r->chart.curves, "calibration"));
 	}
 	else if (strcmp(kind, "residuals") == 0)
 	{
 		TABLE(r, NULL, "#rows", "#mean prediction", "#5 %", "#25 %", "#median", "#75 %", "#95 %");
-		table_of_numbers(r, "residuals");
+		table_of_numbers(r, ml_json_member(r->chart.curves, "residuals"));
+	}
+	else if (strcmp(kind, "learning") == 0)
+	{
+		TABLE(r, NULL, "#iterations", "#objective", "#on rows kept apart");
+		table_of_numbers(r, ml_json_member(ml_chart_learning(&r->chart), "points"));
 	}
 	else if (strcmp(kind, "confusion") == 0)
 		table_of_confusion(r);
@@ -458,11 +477,17 @@ chart_caption(const Report *r, const char *kind)
 		return "Median of actual minus predicted, with the middle half and the middle 90 % of the rows.";
 	if (strcmp(kind, "importance") == 0)
 		return r->chart.source ? "How much worse the main metric gets when the values of a feature are dealt out anew." : "Share of each feature in what the model predicts.";
+	if (strcmp(kind, "learning") == 0)
+		return isfinite(ml_json_number(ml_chart_learning(&r->chart), "best")) ?
+			"What the training makes small, by iteration. At the dashed line it was least on rows kept apart from learning: the model keeps the iterations up to there." :
+			"What the training makes small, by iteration.";
 	if (strcmp(kind, "drift") == 0)
 		return "Distance of each monitored batch from the training; the dashed line is the threshold of an alert.";
 	if (strcmp(kind, "versions") == 0)
 		return "The main metric of each version on its own holdout, with the baseline's.";
-	return r->rows > 0 ? "Predictions beside what was true." : "Predictions.";
+	if (ranks(r) || !(r->rows > 0))
+		return "Rows by what is predicted for them.";
+	return r->chart.model->classes == 2 ? "Rows by predicted probability and by what was true." : "Rows by what was predicted and by what was true.";
 }
 
 static bool
@@ -470,11 +495,12 @@ drawable(Report *r, const MlChartKind *kind)
 {
 	if (kind->scores && (r->chart.curves == NULL || (kind->actual && !(r->rows > 0))))
 		return false;
-	if (kind->missing(&r->chart) != NULL)
+	if (kind->missing(&r->chart) != NULL || (ranks(r) && kind->scores))
 		return false;
-	/* what ml_forget has left knows no distribution of the features */
+	/* neither values of the features, nor what ml_forget has left of them */
 	if (strcmp(kind->name, "importance") == 0 && r->chart.source == NULL &&
-		r->chart.model->algorithm->importance == NULL && r->whole->summaries == NULL)
+		r->chart.model->algorithm->importance == NULL && r->whole->summaries == NULL &&
+		ml_json_member(info_of(r), "spreads") == NULL)
 		return false;
 	/* one version makes no line */
 	return strcmp(kind->name, "versions") != 0 || ml_json_number(r->model, "versions") > 1;
@@ -484,7 +510,7 @@ static void
 charts(Report *r)
 {
 	section(r, "charts", "Charts");
-	if (r->chart.curves == NULL)
+	if (r->chart.curves == NULL && !ranks(r))
 		ml_html(&r->out, "<p>The model keeps no curves of a holdout. Give <code>ml_report</code> a source to draw them from.</p>\n");
 	ml_html(&r->out, "<div class=\"charts\">\n");
 	for (const MlChartKind *kind = ml_chart_kinds; kind->name; kind++)
@@ -572,6 +598,8 @@ head(Report *r)
 		if (isfinite(best->baseline))
 			tile(r, short_number(best->baseline), psprintf("%s of the baseline", best->name));
 	}
+	if (ranks(r) && isfinite(ml_json_number(ml_chart_learning(&r->chart), "best")))
+		tile(r, ml_json_string(ml_chart_learning(&r->chart), "best"), "rounds of boosting kept");
 	tile(r, ml_json_string(r->version, "rows_used"), "rows learned from");
 	tile(r, psprintf("%d", model->encoder->schema->ncolumns), "features");
 	ml_html(&r->out, "</div>\n</header>\n<main>\n");
@@ -685,7 +713,7 @@ data(Report *r)
 		fact(r, "Positive class", r->chart.model->labels[1]);
 	fact(r, "Rows", psprintf("%s read, %s used, %s dropped", ml_json_string(r->version, "rows_read"),
 							 ml_json_string(r->version, "rows_used"), ml_json_string(r->version, "rows_dropped")));
-	fact(r, "Held out", !split ? NULL : psprintf("%s rows (%s)", ml_json_string(split, "holdout_rows"), ml_json_string(split, "kind")));
+	fact(r, "Held out", !split || r->chart.model->target == NULL ? NULL : psprintf("%s rows (%s)", ml_json_string(split, "holdout_rows"), ml_json_string(split, "kind")));
 	if (security)
 		fact(r, "Row security", strcmp(security, "true") == 0 ? "was in force: policies decided which rows were read" : "was not in force");
 	fact_code(r, "Fingerprint of the rows", ml_json_string(r->version, "fingerprint"));

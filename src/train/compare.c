@@ -2,14 +2,16 @@
  * compare.c - ml_compare: several versions of a model on the same rows, in one scan.
  *
  * Every row goes through every version, so a difference between two versions is
- * a mean over rows of differences, whose standard error leaves out what is hard
- * about the rows for both.  Intervals of differences (95 %, normal):
+ * known better than from the intervals of both: what is hard about the rows for
+ * both is left out.  95 % intervals of differences, normal:
  *
- * - mse, mae, log_loss, brier, accuracy: mean difference of the rows' losses;
- * - rmse: the same by the delta method, d rmse = d mse / (2 rmse);
- * - auc: DeLong, DeLong, Clarke-Pearson (Biometrics 1988), for correlated curves.
+ * - metrics of values and of classes: eval/paired.c;
+ * - auc: DeLong, DeLong, Clarke-Pearson (Biometrics 1988), for correlated curves;
+ * - pr_auc: the rows' influence on average precision.  A row more with score s and class y
+ *   changes it by (n / P) [y (prec(s) - AP) + sum of (y - prec_i) / N_i over positives i with
+ *   s_i <= s], where prec_i is the precision among the N_i rows with scores of at least s_i.
  *
- * The last needs the scores, which are kept in a dataset (a file beyond the budget),
+ * The last two need the scores, which are kept in a dataset (a file beyond the budget),
  * and those of two versions sorted in memory.  All lives in a context of the call.
  */
 #include "train/train.h"
@@ -30,24 +32,11 @@
 #include "core/catalog.h"
 #include "core/progress.h"
 #include "core/state.h"
-#include "eval/metrics.h"
+#include "eval/paired.h"
 #include "num/special.h"
 #include "train/args.h"
 
-#define LOSSES 3
 #define SORT_BLOCK 32768		/* sorted between two looks for a cancel: some milliseconds */
-
-/* Moments of a loss of a version (a), of the first version (b), and of their difference (d). */
-typedef struct Pair
-{
-	double		mean_a;
-	double		mean_b;
-	double		mean_d;
-	double		aa;
-	double		bb;
-	double		ab;
-	double		dd;
-} Pair;
 
 typedef struct Version
 {
@@ -58,9 +47,8 @@ typedef struct Version
 	double	   *cells;
 	double	   *x;
 	double	   *out;
-	double		loss[LOSSES];	/* of the row at hand */
-	Pair		pairs[LOSSES];
 	MlMetrics  *metrics;
+	MlDifference *difference;	/* from the first version */
 } Version;
 
 typedef struct Comparison
@@ -82,54 +70,6 @@ typedef struct Comparison
 } Comparison;
 
 /* ---- rows ---- */
-
-static void
-pair_add(Pair *p, double a, double b, int64 n)
-{
-	double		da = a - p->mean_a;
-	double		db = b - p->mean_b;
-	double		dd = a - b - p->mean_d;
-
-	p->mean_a += da / n;
-	p->mean_b += db / n;
-	p->mean_d += dd / n;
-	p->aa += da * (a - p->mean_a);
-	p->bb += db * (b - p->mean_b);
-	p->ab += da * (b - p->mean_b);
-	p->dd += dd * (a - b - p->mean_d);
-}
-
-static void
-row_losses(Version *v, double y)
-{
-	int			classes = v->model->classes;
-	int			best = 0;
-	double		p;
-
-	if (classes == 0)
-	{
-		double		e = y - v->out[0];
-
-		v->loss[0] = e * e;
-		v->loss[1] = fabs(e);
-		return;
-	}
-	if (classes == 2)
-	{
-		best = v->out[0] > 0.5;
-		p = y == 1 ? v->out[0] : 1 - v->out[0];
-	}
-	else
-	{
-		for (int k = 1; k < classes; k++)
-			if (v->out[k] > v->out[best])
-				best = k;
-		p = v->out[(int) y];
-	}
-	v->loss[0] = ml_log_loss_of(p);
-	v->loss[1] = best == (int) y;
-	v->loss[2] = classes == 2 ? (1 - p) * (1 - p) : 0;
-}
 
 static void
 unknown_class(Comparison *c, const Version *v, Datum value)
@@ -170,9 +110,8 @@ compare_row(void *arg, const MlRow *row)
 			ml_encode_error(enc, v->cells);
 		v->model->algorithm->predict(v->model->fit, v->x, v->out);
 		ml_metrics_add(v->metrics, y, v->out, 1);
-		row_losses(v, y);
-		for (int l = 0; l < LOSSES && i > 0; l++)
-			pair_add(&v->pairs[l], v->loss[l], c->versions[0].loss[l], c->used);
+		if (i > 0)
+			ml_difference_add(v->difference, y, v->out, c->versions[0].out);
 		if (c->scores)
 			c->score_row[1 + i] = v->out[0];
 	}
@@ -186,7 +125,7 @@ compare_row(void *arg, const MlRow *row)
 	}
 }
 
-/* ---- DeLong ---- */
+/* ---- scores ---- */
 
 static int
 compare_doubles(const void *a, const void *b)
@@ -239,12 +178,61 @@ typedef struct Sorted
 {
 	double	   *score[2];
 	int64		n[2];
+	double	   *gain;			/* n[1] + 1: sums over the lowest positives of 1 / N_i */
+	double	   *debt;			/* ... and of prec_i / N_i */
+	double		precision;		/* the average */
 } Sorted;
+
+static int64
+count_below(const double *sorted, int64 n, double x, bool or_equal)
+{
+	int64		low = 0;
+	int64		high = n;
+
+	while (low < high)
+	{
+		int64		middle = (low + high) / 2;
+
+		if (sorted[middle] < x || (or_equal && sorted[middle] == x))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Of the rows with scores of at least x; says how many these are. */
+static double
+precision_from(const Sorted *s, double x, double *rows)
+{
+	double		positives = s->n[1] - count_below(s->score[1], s->n[1], x, false);
+
+	*rows = positives + s->n[0] - count_below(s->score[0], s->n[0], x, false);
+	return positives / *rows;
+}
+
+static void
+add_precision(Sorted *s)
+{
+	s->gain = ml_alloc(s->n[1] + 1, sizeof(double));
+	s->debt = ml_alloc(s->n[1] + 1, sizeof(double));
+	for (int64 i = 0; i < s->n[1]; i++)
+	{
+		double		rows;
+		double		precision = precision_from(s, s->score[1][i], &rows);
+
+		if ((i & 0xfff) == 0)
+			CHECK_FOR_INTERRUPTS();
+		s->gain[i + 1] = s->gain[i] + 1 / rows;
+		s->debt[i + 1] = s->debt[i] + precision / rows;
+		s->precision += precision / s->n[1];
+	}
+}
 
 static Sorted
 sorted_scores(Comparison *c, int version, double *spare)
 {
-	Sorted		s = {{NULL, NULL}, {0, 0}};
+	Sorted		s = {{NULL, NULL}};
 	const double *rows;
 	int			got;
 	double	   *all = ml_alloc(Max(c->used, 1), sizeof(double));
@@ -267,42 +255,42 @@ sorted_scores(Comparison *c, int version, double *spare)
 	s.score[1] = all + end;
 	for (int k = 0; k < 2; k++)
 		sort_doubles(s.score[k], s.n[k], spare);
+	add_precision(&s);
 	return s;
 }
 
-/* Share of the sorted values below x, equal ones counted half. */
-static double
-placement(const double *sorted, int64 n, double x)
+/* What a row has to do with the areas under both curves, up to constants. */
+static void
+influence(const Sorted *s, int class, double score, double *auc, double *pr_auc)
 {
-	int64		bounds[2];
+	const double *other = s->score[!class];
+	int64		n = s->n[!class];
+	int64		below = count_below(s->score[1], s->n[1], score, true);
+	double		rows;
 
-	for (int upper = 0; upper < 2; upper++)
-	{
-		int64		low = 0;
-		int64		high = n;
-
-		while (low < high)
-		{
-			int64		middle = (low + high) / 2;
-
-			if (sorted[middle] < x || (upper && sorted[middle] == x))
-				low = middle + 1;
-			else
-				high = middle;
-		}
-		bounds[upper] = low;
-	}
-	return (bounds[0] + bounds[1]) / 2.0 / n;
+	*auc = (count_below(other, n, score, false) + count_below(other, n, score, true)) / 2.0 / n;
+	*pr_auc = class * s->gain[below] - s->debt[below];
+	if (class)
+		*pr_auc += precision_from(s, score, &rows) - s->precision;
+	*pr_auc /= s->n[1];
 }
 
-/* Variance of the difference of two areas on the same rows; NaN: cannot be told. */
-static double
-delong_variance(Comparison *c, const Sorted *first, int version, double *spare)
+typedef struct Areas
+{
+	double		auc;
+	double		pr_auc;
+} Areas;
+
+/* Variances of the differences of the areas of two versions on the same rows; NaN: cannot be told. */
+static Areas
+area_variances(Comparison *c, const Sorted *first, int version, double *spare)
 {
 	Sorted		s = sorted_scores(c, version, spare);
+	Areas		variance = {get_float8_nan(), get_float8_nan()};
 	double		n[2] = {0, 0};
 	double		mean[2] = {0, 0};
 	double		m2[2] = {0, 0};
+	double		squares = 0;
 	const double *rows;
 	int			got;
 
@@ -312,37 +300,46 @@ delong_variance(Comparison *c, const Sorted *first, int version, double *spare)
 		{
 			const double *row = rows + (Size) i * (c->n + 1);
 			int			k = row[0] == 1;
-			double		d = placement(s.score[!k], s.n[!k], row[1 + version]) -
-				placement(first->score[!k], first->n[!k], row[1]);
-			double		e = d - mean[k];
+			Areas		a;
+			Areas		b;
+			double		e;
 
+			influence(&s, k, row[1 + version], &a.auc, &a.pr_auc);
+			influence(first, k, row[1], &b.auc, &b.pr_auc);
+			e = a.auc - b.auc - mean[k];
 			mean[k] += e / ++n[k];
-			m2[k] += e * (d - mean[k]);
+			m2[k] += e * (a.auc - b.auc - mean[k]);
+			squares += (a.pr_auc - b.pr_auc) * (a.pr_auc - b.pr_auc);
 		}
-	pfree(s.score[0]);
-	if (s.n[0] < 2 || s.n[1] < 2)
-		return get_float8_nan();
-	return m2[0] / (n[0] - 1) / n[0] + m2[1] / (n[1] - 1) / n[1];
+	if (s.n[0] > 1 && s.n[1] > 1)
+	{
+		variance.auc = m2[0] / (n[0] - 1) / n[0] + m2[1] / (n[1] - 1) / n[1];
+		variance.pr_auc = squares * c->used / (c->used - 1);
+	}
+	ml_free(s.score[0]);
+	ml_free(s.gain);
+	ml_free(s.debt);
+	return variance;
 }
 
 /* For each version but the first; NaN where the scores of two versions do not fit into memory. */
-static double *
-auc_variances(Comparison *c)
+static Areas *
+all_area_variances(Comparison *c)
 {
-	double	   *variance = palloc(c->n * sizeof(double));
+	Areas	   *variance = palloc(c->n * sizeof(Areas));
 	Sorted		first;
 	double	   *spare;
 
 	for (int i = 0; i < c->n; i++)
-		variance[i] = get_float8_nan();
+		variance[i].auc = variance[i].pr_auc = get_float8_nan();
 	if (c->scores == NULL || c->n < 2 || c->used == 0)
 		return variance;
 	ml_dataset_seal(c->scores);
-	if (3.0 * c->used * sizeof(double) > ml_budget_bytes() / 2)
+	if (7.0 * c->used * sizeof(double) > ml_budget_bytes() / 2)
 	{
 		ereport(NOTICE,
 				(errcode(ERRCODE_SUCCESSFUL_COMPLETION),
-				 errmsg("differences of \"auc\" come without an interval: %lld rows do not fit into memory",
+				 errmsg("differences of \"auc\" and \"pr_auc\" come without an interval: %lld rows do not fit into memory",
 						(long long) c->used),
 				 errhint("Raise maintenance_work_mem, or compare on a sample.")));
 		return variance;
@@ -350,50 +347,26 @@ auc_variances(Comparison *c)
 	spare = ml_alloc(c->used, sizeof(double));
 	first = sorted_scores(c, 0, spare);
 	for (int i = 1; i < c->n; i++)
-		variance[i] = delong_variance(c, &first, i, spare);
+		variance[i] = area_variances(c, &first, i, spare);
 	return variance;
 }
 
 /* ---- results ---- */
 
-/* Variance of the difference in a metric; NaN where no honest one is known. */
 static double
-difference_variance(const Comparison *c, const Version *v, const char *metric, double auc_variance)
+difference_variance(const Version *v, const char *metric, Areas areas)
 {
-	static const struct
-	{
-		const char *metric;
-		bool		classes;
-		int			loss;
-	}			means[] = {
-		{"mse", false, 0}, {"mae", false, 1}, {"log_loss", true, 0}, {"accuracy", true, 1}, {"brier", true, 2}
-	};
-	bool		classes = v->model->classes > 0;
-	double		n = c->used;
-
 	if (strcmp(metric, "auc") == 0)
-		return auc_variance;
-	if (n < 2 || (strcmp(metric, "brier") == 0 && v->model->classes > 2))
-		return get_float8_nan();
-	for (int i = 0; i < lengthof(means); i++)
-		if (means[i].classes == classes && strcmp(means[i].metric, metric) == 0)
-			return v->pairs[means[i].loss].dd / (n - 1) / n;
-	if (!classes && strcmp(metric, "rmse") == 0)
-	{
-		const Pair *p = &v->pairs[0];
-		double		a = 2 * sqrt(p->mean_a);
-		double		b = 2 * sqrt(p->mean_b);
-
-		if (a > 0 && b > 0)
-			return Max(p->aa / (a * a) + p->bb / (b * b) - 2 * p->ab / (a * b), 0) / (n - 1) / n;
-	}
-	return get_float8_nan();
+		return areas.auc;
+	if (strcmp(metric, "pr_auc") == 0)
+		return areas.pr_auc;
+	return ml_difference_variance(v->difference, metric);
 }
 
 static void
 add_rows(MlResultRows *rows, Comparison *c)
 {
-	double	   *auc = auc_variances(c);
+	Areas	   *areas = all_area_variances(c);
 	double		z = ml_normal_quantile(0.975);
 	MlMetricValue *first;
 
@@ -407,7 +380,7 @@ add_rows(MlResultRows *rows, Comparison *c)
 		for (int j = 0; j < n; j++)
 		{
 			double		difference = m[j].value - first[j].value;
-			double		sd = i == 0 ? get_float8_nan() : sqrt(difference_variance(c, v, m[j].name, auc[i]));
+			double		sd = i == 0 ? get_float8_nan() : sqrt(difference_variance(v, m[j].name, areas[i]));
 			double		numbers[] = {m[j].value, m[j].ci_low, m[j].ci_high,
 				i == 0 ? get_float8_nan() : difference, difference - z * sd, difference + z * sd};
 			Datum		values[9];
@@ -534,6 +507,7 @@ open_version(Comparison *c, Version *v)
 	v->x = palloc(Max(enc->p, 1) * sizeof(double));
 	v->out = palloc(Max(v->model->classes, 1) * sizeof(double));
 	v->metrics = ml_metrics_create(v->model->task, v->model->classes);
+	v->difference = ml_difference_create(v->model->task, v->model->classes);
 }
 
 /* The target as the first version knows it; it is read last, by itself, since a feature may have its name. */

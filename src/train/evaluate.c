@@ -13,10 +13,10 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/numeric.h"
 
 #include "core/cache.h"
 #include "core/catalog.h"
+#include "core/json.h"
 #include "core/progress.h"
 #include "core/state.h"
 #include "eval/metrics.h"
@@ -90,17 +90,13 @@ ml_model_prior(const MlModel *model)
 {
 	int			n = model->classes > 2 ? model->classes : 1;
 	double	   *prior = palloc0(n * sizeof(double));
-	JsonbValue *array = getKeyJsonValueFromContainer(&model->info->root, "prior", 5, NULL);
+	JsonbContainer *known = ml_json_member(&model->info->root, "prior");
 
-	/* A value from outside may have anything there. */
-	if (array == NULL || array->type != jbvBinary || !JsonContainerIsArray(array->val.binary.data))
-		return NULL;
 	for (int k = 0; k < n; k++)
 	{
-		JsonbValue *value = getIthJsonbValueFromContainer(array->val.binary.data, k);
-
-		if (value && value->type == jbvNumeric)
-			prior[k] = DatumGetFloat8(DirectFunctionCall1(numeric_float8, NumericGetDatum(value->val.numeric)));
+		prior[k] = ml_json_at(known, k);
+		if (!isfinite(prior[k]))
+			return NULL;
 	}
 	return prior;
 }

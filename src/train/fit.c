@@ -587,6 +587,8 @@ run_passes(TileReader *r, MlDataset *from, MlFit *fit, double *carry, size_t nca
 		result.objective = get_float8_nan();
 		MemoryContextSwitchTo(pass_cxt);
 		step = algorithm->finish(problem, state, &result);
+		if (fit->learning)
+			ml_learning_add(fit->learning, problem->pass, result.objective, get_float8_nan());
 		ml_free(state);
 		MemoryContextSwitchTo(old);
 		if (step == ML_AGAIN && result.carry == problem->carry)
@@ -618,6 +620,7 @@ warm_start(TileReader *r, MlFit *fit, double **carry, size_t *ncarry)
 	MlWarnings	quiet = {CurrentMemoryContext, NIL, true};
 	MlFit		sample = *fit;
 
+	sample.learning = NULL;
 	if (!(r->t->algorithm->flags & ML_WARM_START) || r->t->sample == NULL ||
 		ml_dataset_rows(r->t->sample) > r->t->rows_used / 4)
 		return;
@@ -721,6 +724,7 @@ run_fit(TileReader *r, MlFit *fit)
 {
 	FitRows		rows = {{0, fit_rewind, fit_next}, r, CurrentMemoryContext};
 	MlResult	result = {0};
+	MlLearning *outer;
 
 	rows.data.rows = count_rows(r, fit);
 	prior_finish(r->t, fit);
@@ -730,6 +734,7 @@ run_fit(TileReader *r, MlFit *fit)
 	fit_rewind(&rows.data);
 	fit->cxt = AllocSetContextCreate(rows.cxt, "ml_ext fit", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(fit->cxt);
+	outer = ml_learning_start(fit->learning);
 	PG_TRY();
 	{
 		r->t->algorithm->fit(&fit->problem, &rows.data, &result);
@@ -737,6 +742,7 @@ run_fit(TileReader *r, MlFit *fit)
 	PG_FINALLY();
 	{
 		ml_threads_end();
+		ml_learning_start(outer);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(rows.cxt);
@@ -766,6 +772,7 @@ ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *
 	double	   *carry = NULL;
 	size_t		ncarry = 0;
 
+	fit->learning = ml_learning_create();
 	ml_balance_classes(t, mask);
 	fit->encoder = t->start ? t->start->encoder : ml_learn_encoder(t, mask);
 	set_problem(t, fit, params);

@@ -3,9 +3,7 @@
  *
  * Its predictions are made as the rows come by and kept beside them, so that both
  * models meet the same rows of one snapshot, whatever the split is by.  The
- * difference of the mean losses is a ratio of sums over clusters, whose variance
- * is that of the linearized sums (Cochran, Sampling Techniques, 1977, 6.3); for the
- * root of a mean by the delta method.  A row is a cluster of its own unless the
+ * variance of the difference is eval/paired.c's.  A row is a cluster of its own unless the
  * training was told which rows belong together.  All lives in the training's context.
  */
 #include "train/rival.h"
@@ -97,12 +95,16 @@ ml_rival_predict(MlRival *rival, const MlRow *row, int first, double *out)
 
 /* ---- losses ---- */
 
+/* The weight is the first. */
+enum
+{
+	LOSS = 1, DIFFERENCE, QUANTITIES
+};
+
 typedef struct Cluster
 {
 	double		key;
-	double		w;
-	double		b;
-	double		d;
+	double		quantity[QUANTITIES];
 } Cluster;
 
 void
@@ -111,6 +113,7 @@ ml_rival_begin(MlRival *rival, const MlTraining *t)
 	const MlModel *model = rival->model;
 
 	memset(&rival->sums, 0, sizeof(rival->sums));
+	rival->sums.m = QUANTITIES;
 	memset(&rival->result, 0, sizeof(rival->result));
 	if (t->task != model->task || (t->classes == 0) != (model->classes == 0))
 	{
@@ -135,69 +138,22 @@ ml_rival_begin(MlRival *rival, const MlTraining *t)
 	rival->measured = true;
 }
 
-/* Of one row; k is the model's class of what happened, -1: it knows none such. */
-static double
-loss_of(MlLoss loss, int classes, double y, int k, const double *out)
-{
-	double		sum = 0;
-
-	switch (loss)
-	{
-		case ML_LOSS_RMSE:
-			return (y - out[0]) * (y - out[0]);
-		case ML_LOSS_MAE:
-			return fabs(y - out[0]);
-		case ML_LOSS_LOG:
-			if (classes == 2)
-				return ml_log_loss_of(k < 0 ? 0 : k == 1 ? out[0] : 1 - out[0]);
-			return ml_log_loss_of(k < 0 ? 0 : out[k]);
-		case ML_LOSS_BRIER:
-			if (classes == 2)
-			{
-				if (k < 0)		/* of all three classes, halved as the binary one is */
-					return (1 + out[0] * out[0] + (1 - out[0]) * (1 - out[0])) / 2;
-				return (k - out[0]) * (k - out[0]);
-			}
-			for (int j = 0; j < classes; j++)
-				sum += ((j == k) - out[j]) * ((j == k) - out[j]);
-			return sum + (k < 0);
-	}
-	elog(ERROR, "unknown loss %d", (int) loss);
-}
-
-static void
-add_cluster(MlDuel *s, double w, double b, double d)
-{
-	s->clusters++;
-	s->ww += w * w;
-	s->bb += b * b;
-	s->dd += d * d;
-	s->bd += b * d;
-	s->bw += b * w;
-	s->dw += d * w;
-}
-
 void
 ml_rival_add(MlRival *rival, const MlTraining *t, double y, const double *out, const double *rival_out,
 			 double w, double cluster)
 {
-	MlDuel	   *s = &rival->sums;
 	MlLoss		loss = rival->result.loss;
 	int			k = t->classes > 0 ? (int) y : 0;
-	double		b;
-	double		d;
+	double		quantity[QUANTITIES] = {w};
 
 	if (isnan(rival_out[0]))
 	{
 		rival->result.unscored++;
 		return;
 	}
-	b = w * loss_of(loss, rival->model->classes, y, rival->class_of[k], rival_out);
-	d = w * loss_of(loss, t->classes, y, k, out) - b;
-	s->rows++;
-	s->w += w;
-	s->b += b;
-	s->d += d;
+	quantity[LOSS] = w * ml_loss_of(loss, rival->model->classes, y, rival->class_of[k], rival_out);
+	quantity[DIFFERENCE] = w * ml_loss_of(loss, t->classes, y, k, out) - quantity[LOSS];
+	rival->result.rows++;
 	if (rival->clusters)
 	{
 		bool		found;
@@ -205,32 +161,23 @@ ml_rival_add(MlRival *rival, const MlTraining *t, double y, const double *out, c
 
 		if (!found)
 		{
-			c->w = c->b = c->d = 0;
+			memset(c->quantity, 0, sizeof(c->quantity));
 			if (hash_get_num_entries(rival->clusters) % 4096 == 0)
 				ml_budget_check((Size) hash_get_num_entries(rival->clusters) * 2 * sizeof(Cluster), "groups of rows");
 		}
-		c->w += w;
-		c->b += b;
-		c->d += d;
+		for (int i = 0; i < QUANTITIES; i++)
+			c->quantity[i] += quantity[i];
 	}
 	else
-		add_cluster(s, w, b, d);
+		ml_paired_add(&rival->sums, quantity);
 }
 
 void
 ml_rival_end(MlRival *rival)
 {
-	MlDuel	   *s = &rival->sums;
+	MlPaired   *s = &rival->sums;
 	MlDuelResult *r = &rival->result;
-	double		mean_b;
-	double		mean_d;
-	double		root_a = 0;
-	double		root_b = 0;
-	double		of_b = 0;		/* derivatives of the difference */
-	double		of_d = 1;
-	double		vb;
-	double		vd;
-	double		cov;
+	double		slope[QUANTITIES] = {0, 0, 1};
 	double		margin;
 
 	if (rival->clusters)
@@ -240,28 +187,18 @@ ml_rival_end(MlRival *rival)
 
 		hash_seq_init(&scan, rival->clusters);
 		while ((c = hash_seq_search(&scan)) != NULL)
-			add_cluster(s, c->w, c->b, c->d);
+			ml_paired_add(s, c->quantity);
 	}
-	r->rows = (int64) s->rows;
-	mean_b = s->b / s->w;
-	mean_d = s->d / s->w;
-	r->rival = mean_b;
-	r->value = mean_b + mean_d;
-	r->difference = mean_d;
+	r->rival = s->sum[LOSS] / s->sum[0];
+	r->difference = s->sum[DIFFERENCE] / s->sum[0];
 	if (r->loss == ML_LOSS_RMSE)
 	{
-		root_b = r->rival = sqrt(mean_b);
-		root_a = r->value = sqrt(fmax(r->value, 0));
-		r->difference = root_a - root_b;
-		of_d = 1 / (2 * root_a);
-		of_b = of_d - 1 / (2 * root_b);
+		r->difference = ml_paired_root(r->rival, r->difference, &slope[LOSS], &slope[DIFFERENCE]);
+		r->rival = sqrt(r->rival);
 	}
-	vb = s->bb - 2 * mean_b * s->bw + mean_b * mean_b * s->ww;
-	vd = s->dd - 2 * mean_d * s->dw + mean_d * mean_d * s->ww;
-	cov = s->bd - mean_d * s->bw - mean_b * s->dw + mean_b * mean_d * s->ww;
-	margin = of_b * of_b * vb + of_d * of_d * vd + 2 * of_b * of_d * cov;
-	margin = ml_normal_quantile(0.95) * sqrt(fmax(margin, 0) * s->clusters / (s->clusters - 1)) / s->w;
-	if (s->clusters < MIN_CLUSTERS || !isfinite(margin))
+	r->value = r->rival + r->difference;
+	margin = ml_normal_quantile(0.95) * sqrt(ml_paired_variance(s, slope));
+	if (s->n < MIN_CLUSTERS || !isfinite(margin))
 		margin = get_float8_nan();
 	r->low = r->difference - margin;
 	r->high = r->difference + margin;

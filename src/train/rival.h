@@ -7,34 +7,13 @@
 
 #include "core/model.h"
 #include "core/source.h"
+#include "eval/paired.h"
 #include "utils/hsearch.h"
 
 struct MlTraining;
 
-/* What is measured by; all are losses: less is better. */
-typedef enum MlLoss
-{
-	ML_LOSS_RMSE,
-	ML_LOSS_MAE,
-	ML_LOSS_LOG,
-	ML_LOSS_BRIER
-} MlLoss;
-
 extern MlLoss ml_loss_parse(const char *name, bool classes);	/* NULL: rmse, log_loss; 22023 */
 extern const char *ml_loss_name(MlLoss loss);
-
-/*
- * Sums over clusters of rows that belong together (split_by), else over rows:
- * of the weighted loss of the rival b, of the difference d, of the weight w, and
- * of their products.
- */
-typedef struct MlDuel
-{
-	double		rows;
-	double		clusters;
-	double		w, b, d;
-	double		ww, bb, dd, bd, bw, dw;
-} MlDuel;
 
 typedef struct MlDuelResult
 {
@@ -60,8 +39,8 @@ typedef struct MlRival
 	double	   *cells;
 	double	   *x;
 	int		   *class_of;		/* class of the training -> the rival's, or -1 */
-	HTAB	   *clusters;
-	MlDuel		sums;
+	HTAB	   *clusters;		/* of rows that belong together (split_by); NULL: each stands for itself */
+	MlPaired	sums;			/* over them: weight, loss of the rival, difference */
 	MlDuelResult result;
 	bool		measured;
 } MlRival;

@@ -52,6 +52,7 @@ typedef struct Outcome
 	int			nmetrics;
 	int64		holdout_rows;
 	const char *curves;			/* of the holdout, as JSON; or NULL */
+	const MlLearning *learning; /* of the fit that was measured, or of the only one */
 	bool		refitted;		/* the stored model has learned from the holdout, too */
 	MlProfile  *profile;
 } Outcome;
@@ -281,6 +282,7 @@ train_collected(MlTraining *t, Outcome *o)
 		measured = t->keep_measured ? ml_fit_rows(t, &train, o->params, NULL) : quiet_fit(t, &train, o->params);
 		ml_progress_phase(ML_PHASE_SCORE);
 		measure(t, o, &holdout, measured);
+		o->learning = measured->learning;
 	}
 	ml_choose_algorithm(t, NULL);
 	if (t->keep_measured)
@@ -297,6 +299,8 @@ train_collected(MlTraining *t, Outcome *o)
 	ml_progress_phase(ML_PHASE_FIT);
 	o->fit = ml_fit_rows(t, NULL, o->params, measured);
 	o->prior = o->fit->prior;
+	if (measured == NULL)
+		o->learning = o->fit->learning;
 }
 
 static bool
@@ -346,6 +350,7 @@ model_info(const MlTraining *t, const Outcome *o)
 {
 	StringInfoData s;
 	ListCell   *cell;
+	const char *learning = ml_learning_json(o->learning);
 
 	initStringInfo(&s);
 	appendStringInfo(&s, "{\"rows_read\": %lld, \"rows_used\": %lld, \"rows_dropped\": %lld, \"seed\": %lld, \"holdout_rows\": %lld, \"prior\": [",
@@ -373,6 +378,8 @@ model_info(const MlTraining *t, const Outcome *o)
 					 o->fit->converged ? "true" : "false");
 	if (o->curves && o->holdout_rows > 0)
 		appendStringInfo(&s, ", \"curves\": %s", o->curves);	/* for ml_plot and ml_report */
+	if (learning)
+		appendStringInfo(&s, ", \"learning\": %s", learning);
 	if (o->fit->stop)
 	{
 		appendStringInfoString(&s, ", \"stop\": ");

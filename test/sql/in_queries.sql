@@ -165,3 +165,28 @@ SET search_path = public;
 DROP SCHEMA work, evil CASCADE;
 SELECT count(ml_drop(model)) FROM ml.models;
 DROP ROLE regress_ml_author, regress_ml_reader;
+
+-- beyond the range of float8: the expression is an error, ml_predict only where the link has no bound
+CREATE TABLE far AS SELECT (i % 10) / 10.0::float8 AS x, (i * 7 % 13) / 13000.0::float8 AS z, i % 10 + i * 7 % 5 > 6 AS yes,
+	(i % 10 + i * 7 % 5) % 3 AS three, 1 + i % 10 AS n FROM generate_series(1, 200) i;
+SELECT count(ml_train(m, 'far', y, algorithm => a, params => ('{"l2": 1' || p || '}')::jsonb, features => '{x,z}', task => t)) AS trained
+	FROM (VALUES ('identity', 'n', 'ridge', '', 'regression'), ('three classes', 'three', 'logistic', '', 'classification'),
+		('logit', 'yes', 'logistic', '', 'classification'), ('log', 'n', 'glm', ', "family": "poisson"', 'regression'),
+		('probit', 'yes', 'glm', ', "family": "binomial", "link": "probit"', 'regression'),
+		('cloglog', 'yes', 'glm', ', "family": "binomial", "link": "cloglog"', 'regression')) v (m, y, a, p, t);
+CREATE FUNCTION outcome(sql text, x text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE result float8;
+BEGIN
+	EXECUTE format('SELECT %s FROM (SELECT %s::float8 AS x, -0.0005::float8 AS z) far', sql, x) INTO result;
+	RETURN CASE WHEN abs(result) BETWEEN 1e-290 AND 1e290 THEN round(result::numeric, 6)::text ELSE sign(result) || CASE WHEN abs(result) < 1 THEN ' * least' ELSE ' * greatest' END END;
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE;
+END $$;
+SELECT m AS model, x, outcome(format('ml_probability(%L, far, %L)', m, class), x) AS ml_probability, outcome(ml_to_sql(m, 'far', class => class), x) AS expression
+	FROM (VALUES ('three classes', '1')) v (m, class), unnest('{0.5,1.7e308}'::text[]) x
+UNION ALL SELECT m, x, outcome(format('ml_predict(%L, far)', m), x), outcome(ml_to_sql(m, 'far'), x)
+	FROM unnest('{identity,logit,log,probit,cloglog}'::text[]) m, unnest('{0.5,1.7e308,-1.7e308}'::text[]) x;
+-- infinite terms of both signs
+SELECT ml_predict('logit', far) FROM (SELECT 1.7e308::float8 AS x, (-sign(c.estimate) * 1.7e308)::float8 AS z FROM ml_coefficients('logit') c WHERE term = 'z') far;
+DROP TABLE far;
+SELECT count(ml_drop(model)) FROM ml.models;

@@ -67,6 +67,9 @@ SET maintenance_work_mem = '8MB';
 \set VERBOSITY terse
 SELECT * FROM ml_import('bad', '{"learner": [' || repeat('[1],', 3000000) || '1]}');
 SELECT * FROM ml_import('bad', replace(ml_export('ours', 'xgboost'), '"num_feature":"2"', '"num_feature":"16000000"'));
+SELECT * FROM ml_import('bad', '{"ml_ext": 1, "payload": [' || repeat('[1],', 50000) || '1]}');
+SELECT * FROM ml_import('bad', '{"ml_ext": 1, "payload": "' || repeat('QUJD', 500000) || '"}');
+SELECT * FROM ml_import('bad', '{"ml_ext": 1, "payload": "' || repeat('QUJD', 300000) || '"}');
 \set VERBOSITY default
 RESET maintenance_work_mem;
 
@@ -114,8 +117,22 @@ SELECT version, algorithm, features, task FROM ml_import('classes_moved', ml_exp
 SELECT bool_and(ml_probability('classes', p, 'tall') = ml_probability('classes_moved', p, 'tall')) AS same FROM plant p;
 SELECT version, algorithm, task FROM ml_import('odd_moved', ml_export('odd', 'ml'));
 SELECT version, algorithm FROM ml_import('theirs_moved', ml_export('theirs', 'ml'));
--- nothing of a document is run
+-- nothing of a document is run: who retrains an imported model says on which rows
 SELECT ml_retrain('moved');
+SELECT ml_retrain('theirs');
+SELECT ml_retrain('theirs_moved');
+SELECT version, decision FROM ml_retrain('moved', 'made', promote => 'never');
+SELECT bool_and(abs(ml_predict('moved@6', m) - ml_predict('house', m)) < 1e-9) AS same_recipe FROM made m;
+SELECT version, params = (SELECT params FROM ml.versions WHERE model = 'house') AS params, source, notes FROM ml.versions WHERE model = 'moved' AND version = 6;
+SELECT version FROM ml_import('theirs', ml_export('ours', 'xgboost'), target => 'y');
+SELECT version, metric, decision FROM ml_retrain('theirs', 'SELECT x, ascii(kind) % 3 AS kind, y FROM made', promote => 'always');
+SELECT version, algorithm, source, lineage->'recipe'->'features' AS features FROM ml.versions WHERE model = 'theirs' AND is_current;
+SELECT version, metric FROM ml_retrain('classes_again', 'SELECT x, size FROM plant', promote => 'never');
+SELECT version, decision, reason FROM ml_retrain('odd_moved', 'made', promote => 'always');
+SELECT model FROM ml_import('aimless', ml_export('ours', 'xgboost'));
+SELECT ml_retrain('aimless', 'made');
+SELECT decision FROM ml_forget('theirs_moved', 'made');
+SELECT ml_update('moved', 'made');
 -- damage
 CREATE FUNCTION try_import(d text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE detail text;
@@ -150,6 +167,18 @@ SELECT n, try_import(forge(d, p || CASE n WHEN 1 THEN '{"rows_used": -1}' WHEN 2
 	FROM (SELECT d::jsonb AS d, d::jsonb->'provenance' AS p, decode(d::jsonb->>'payload', 'base64') AS b FROM document) s, generate_series(1, 13) n ORDER BY n;
 SELECT version FROM document, ml_import('forged', forge(d::jsonb, '{"source": "SELECT 1; DROP TABLE made", "name": "x''; DROP TABLE made; --", "lineage": {"recipe": {"source": "SELECT 1/0"}}}', decode(d::jsonb->>'payload', 'base64')));
 SELECT ml_retrain('forged');
+SELECT metric, decision FROM ml_retrain('forged', 'made');
+-- a recipe that says nonsense
+CREATE FUNCTION try_recipe(recipe text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM ml_import('forged', forge(d::jsonb, jsonb_build_object('lineage', jsonb_build_object('recipe', recipe::jsonb)), decode(d::jsonb->>'payload', 'base64'))) FROM document;
+	RETURN (SELECT decision FROM ml_retrain('forged', 'made'));
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE || ' ' || SQLERRM;
+END $$;
+SELECT r, try_recipe(r) FROM (VALUES ('{"target": "y", "algorithm": "linear", "features": ["x"], "holdout": 1e9}'), ('{"target": "y", "holdout": "all"}'), ('{"target": "y", "seed": 1e40}'),
+	('{"target": "y", "algorithm": "linear", "features": [["y; DROP TABLE made"]]}'), ('{"target": "y", "algorithm": "linear", "params": "x"}'),
+	('{"target": "y", "algorithm": "linear", "params": [1]}'), ('{"target": "y", "split_by": "1/0"}'), ('{"target": {}}'), ('7'), ('{}')) v (r);
 SELECT * FROM document, ml_import('bad', d, features => ARRAY['a']);
 SELECT * FROM document, ml_import('bad', d, target => 'y');
 SELECT * FROM document, ml_import('bad', '\x7b226d6c5f657874220022'::bytea);

@@ -156,6 +156,10 @@ SELECT round(avg(d)::numeric, 9) = round(min(c.difference)::numeric, 9) AS mean,
 	round((avg(d) - 1.959963984540054 * stddev(d) / sqrt(count(*)))::numeric, 9) = round(min(c.difference_low)::numeric, 9) AS low
 	FROM (SELECT (r - ml_predict('g@1', t)) ^ 2 - (r - ml_predict('g@2', t)) ^ 2 AS d FROM t) x,
 		ml_compare('g', 't', '{1}') c WHERE c.version = 1 AND c.metric = 'mse';
+WITH e AS (SELECT (r - ml_predict('g@1', t)) ^ 2 AS a, (r - ml_predict('g@2', t)) ^ 2 AS b, (r - avg(r) OVER ()) ^ 2 AS t FROM t),
+	s AS (SELECT sum(a) / sum(t) AS a, sum(b) / sum(t) AS b, avg(t) AS t FROM e)
+SELECT abs(stddev((e.b - e.a - (s.b - s.a) * e.t) / s.t) / sqrt(count(*)) * 2 * 1.959963984540054 - max(c.difference_high - c.difference_low)) < 1e-9 AS r2
+	FROM e, s, ml_compare('g', 't', '{1}') c WHERE c.version = 1 AND c.metric = 'r2';
 SELECT version FROM ml_train('g', 't', target => 'c', features => '{a,b}');
 SELECT * FROM ml_compare('g', 't');
 SELECT * FROM ml_compare('g', 't', '{9}');

@@ -45,6 +45,18 @@ SELECT ml_plot('won', 'distribution', 'SELECT a, b FROM report_data')->'encoding
 SELECT ml_plot(model, 'roc', 'report_data')->'data' = ml_plot('won', 'roc', 'report_data')->'data' AS same_data
 	FROM (SELECT ml_fit('report_data', 'won', algorithm => 'logistic', exclude => '{id,colour,amount}') AS model) f;
 
+-- how a model was learned: at most 128 points, and where the objective on rows kept apart was least
+SELECT metric FROM ml_train('boosted', 'report_data', target => 'amount', algorithm => 'gradient_boosting', exclude => '{id,won,colour}', task => 'regression',
+	params => '{"n_estimators": 400, "early_stopping": 400, "learning_rate": 0.1}');
+WITH v AS (SELECT v->>'of' AS of, (v->>'iterations')::int AS i, (v->>'objective')::float8 AS o FROM jsonb_array_elements(ml_plot('boosted', 'learning')->'data'->'values') v)
+SELECT of, count(*) BETWEEN 64 AND 128 AS bounded, max(i) >= 399 AS last, bool_and(i % 4 = 0 OR i = 400) AS even, (array_agg(o ORDER BY i))[1] > 5 * min(o) AS falls FROM v GROUP BY of ORDER BY of;
+SELECT l->'best' = ml_plot('boosted', 'learning')->'layer'->0->'data'->'values'->0->'x' AS dashed FROM (SELECT info->'learning' AS l FROM ml.versions WHERE model = 'boosted') s;
+SELECT jsonb_array_length(ml_plot('won', 'learning')->'data'->'values') > 2 AS passes, jsonb_array_length(ml_plot('won', 'learning')->'layer') AS layers;
+SELECT ml_plot('sums', 'learning');
+SELECT ml_plot('won', 'learning', 'report_data');
+SELECT count(*) FROM ml_describe('won') WHERE item ~ 'learning';
+SELECT ml_drop('boosted');
+
 -- what there is not
 SELECT ml_plot('won', 'pie');
 SELECT ml_plot('won', NULL);
@@ -108,9 +120,16 @@ SELECT ml_drop(m) FROM unnest('{won,colour,amount,sums,x</title><script>alert(7)
 DROP TABLE report_data, "report</script><script>alert(1)</script>";
 DROP SCHEMA trap CASCADE;
 DROP ROLE regress_ml_reader, regress_ml_caller;
--- a model that has forgotten rows keeps no summaries of the features, and its report does without their importance
-CREATE TABLE sums AS SELECT i::float8 AS x, (i % 7)::float8 AS z, 3.0 * i + i % 7 AS y FROM generate_series(1, 300) i;
+-- a model that has forgotten rows keeps no summaries of the features, but what its sums tell of their importance
+CREATE TABLE sums AS SELECT i::float8 AS x, (i % 7)::float8 AS z, chr(97 + i * 7 % 3) AS c, 3.0 * i + i % 7 + i * 7 % 3 * 40 AS y FROM generate_series(1, 300) i;
 SELECT metric FROM ml_train('sums', 'sums', target => 'y', algorithm => 'ridge', params => '{"keep_state": true}');
 SELECT model FROM ml_forget('sums', 'SELECT * FROM sums WHERE x > 290');
+SELECT metric FROM ml_train('left', 'SELECT * FROM sums WHERE x <= 290', target => 'y', algorithm => 'ridge');
+SELECT f.feature, abs(f.importance - l.importance) < 0.002 AS same FROM ml_importance('sums') f JOIN ml_importance('left') l USING (feature) ORDER BY 1;
+SELECT jsonb_array_length(ml_plot('sums', 'importance')->'data'->'values') AS bars;
 SELECT strpos(ml_report('sums'), 'Importance of the features') > 0 AS importance, strpos(ml_report('sums'), '</html>') > 0 AS whole;
-SELECT ml_plot('sums', 'importance');
+SELECT model FROM ml_update('sums', 'SELECT * FROM sums WHERE x > 290');
+SELECT metric FROM ml_train('left', 'sums', target => 'y', algorithm => 'ridge');
+SELECT f.feature, abs(f.importance - l.importance) < 0.002 AS same FROM ml_importance('sums') f JOIN ml_importance('left') l USING (feature) ORDER BY 1;
+SELECT ml_drop(m) FROM unnest('{sums,left}'::text[]) m;
+DROP TABLE sums;

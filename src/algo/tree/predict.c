@@ -13,6 +13,7 @@
  * through one tree after the other were tried: they save a tenth, a fifth with
  * deep trees, not enough for a second entry point.)
  */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -250,7 +251,7 @@ apply_link(const MlTrees *trees, double *out)
 		case ML_LINK_IDENTITY:
 			break;
 		case ML_LINK_LOG:
-			out[0] = exp(out[0]);
+			out[0] = fmin(exp(out[0]), DBL_MAX);	/* as generalized linear models do */
 			break;
 		case ML_LINK_LOGISTIC:
 			out[0] = 1 / (1 + exp(-out[0]));

@@ -614,6 +614,7 @@ ml_boosting_run(MlBoosting *b, int rounds, const char **stop)
 		for (b->output = 0; b->output < b->outputs; b->output++)
 			changes |= grow(b);
 		ml_report_iteration(round, b->loss);
+		ml_report_learning(round - 1, b->loss, NAN);
 		if (!b->validate)
 			kept = round;
 		else
@@ -622,6 +623,7 @@ ml_boosting_run(MlBoosting *b, int rounds, const char **stop)
 
 			finish_round(b);
 			held = measure_held_out(b);
+			ml_report_learning(round, NAN, held);
 			if (held < best)
 			{
 				best = held;
