@@ -50,6 +50,32 @@ extern bool ml_catalog_find(const char *name, Oid role, MlCatalogModel *model);
 extern bool ml_catalog_find_id(int64 model_id, Oid role, MlCatalogModel *model);
 extern bool ml_catalog_find_version(int64 version_id, MlCatalogVersion *version);
 
+/* A name and what stands behind it, as ml_catalog_split takes them apart; no stray bytes. */
+typedef struct MlMeantKey
+{
+	NameData	name;
+	NameData	alias;
+	int			wanted;
+} MlMeantKey;
+
+/* What it means to the statement with that snapshot. */
+typedef struct MlMeantRow
+{
+	MlMeantKey	key;
+	MlSnapshotTag tag;
+	int64		model_id;
+	int64		version_id;
+	int			version;
+	int			uses;			/* calls that asked for it to predict */
+} MlMeantRow;
+
+/*
+ * The entry for the current statement, made when there is none; model_id is 0 then.
+ * NULL: there is nothing to remember it by, or no need: the processes of a parallel
+ * query read under one snapshot.  Valid until anything else is looked up.
+ */
+extern MlMeantRow *ml_meant_find(const char *name, int wanted, const char *alias);
+
 /* Grows with every change of a model, a version or a privilege that reaches this backend. */
 extern uint64 ml_catalog_generation(void);
 extern void ml_catalog_invalidate(Datum arg, Oid relid);	/* relcache callback */

@@ -13,8 +13,8 @@
  * (tid and xmin, as plpgsql knows its functions).
  *
  * Whoever retrains a model every minute does not fill the cache with its past:
- * when a version is loaded, versions of the same model that nobody has asked for
- * since the last change of the catalog leave.  Whoever drops models and makes others does
+ * when a version is loaded, versions of the same model that nobody uses or has asked
+ * for since the last change of the catalog leave.  Whoever drops models and makes others does
  * not either: with each version loaded, the two that were used least recently and not
  * looked at since that change are looked at, and leave if their rows are gone.
  *
@@ -59,7 +59,8 @@ typedef struct MlCacheEntry
 	uint64		generation;		/* when the row was last looked at */
 	ItemPointerData tid;
 	TransactionId xmin;
-	int64		model_id;		/* 0: not among the siblings */
+	int64		of_model;
+	int64		model_id;		/* the same; 0: not among the siblings */
 	dlist_node	sibling;
 } MlCacheEntry;
 
@@ -264,7 +265,7 @@ join_siblings(MlCacheEntry *entry, const MlCatalogVersion *row)
 	{
 		MlCacheEntry *other = dlist_container(MlCacheEntry, sibling, iter.cur);
 
-		if (other != entry && other->generation != ml_catalog_generation())
+		if (other != entry && other->generation != ml_catalog_generation() && dlist_is_empty(&other->pins))
 			forget(other);
 	}
 }
@@ -352,6 +353,7 @@ ml_cache_version(int64 version_id, MemoryContext until)
 	value = ml_catalog_payload(version_id);
 	entry = build(&key, value, entry_context());
 	pfree(value);
+	entry->of_model = exists ? row.model_id : ml_catalog_model_of(version_id);
 	if (exists)
 	{
 		entry->generation = generation;
@@ -364,6 +366,19 @@ ml_cache_version(int64 version_id, MemoryContext until)
 	pin_entry(entry, until);
 	make_room();
 	return entry->model;
+}
+
+const MlModel *
+ml_cache_kept(int64 version_id, int64 model_id, MemoryContext until)
+{
+	MlCacheKey	key;
+	MlCacheEntry *entry;
+
+	memset(&key, 0, sizeof(key));
+	key.relation = ml_catalog_relation();
+	memcpy(key.id, &version_id, sizeof(version_id));
+	entry = find(&key);
+	return entry != NULL && entry->of_model == model_id ? pin_entry(entry, until) : NULL;
 }
 
 const MlModel *

@@ -36,7 +36,6 @@
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "commands/trigger.h"
-#include "common/int.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -130,6 +129,7 @@ typedef struct MlModelRow
 	NameData	name;
 	Oid			owner;
 	int			current;
+	TransactionId xmin;
 	int			ngrants;
 	MlGrant    *grants;
 } MlModelRow;
@@ -151,6 +151,7 @@ typedef struct MlNumberRow
 	MlNumberKey key;
 	int64		version_id;
 	int			version;
+	TransactionId xmin;
 } MlNumberRow;
 
 typedef struct MlAliasKey
@@ -171,24 +172,13 @@ typedef struct MlVersionSeen
 	MlCatalogVersion row;
 } MlVersionSeen;
 
-/* The snapshot that the remembered rows were read under; all zero: the newest. */
-typedef struct MlSnapshotTag
-{
-	bool		parallel;
-	TransactionId xmin;
-	TransactionId xmax;
-	uint32		xcnt;
-	int32		subxcnt;
-	CommandId	curcid;
-} MlSnapshotTag;
-
 static struct
 {
 	MemoryContext cxt;
 	bool		stale;
 	uint64		generation;
 	int64		count;
-	MlSnapshotTag tag;
+	MlSnapshotTag tag;			/* of the snapshot they were read under, in a parallel query */
 	HTAB	   *models;
 	HTAB	   *names;
 	HTAB	   *numbers;
@@ -421,18 +411,8 @@ refresh_rows(void)
 	MlSnapshotTag tag;
 
 	memset(&tag, 0, sizeof(tag));
-	if (IsInParallelMode() && ActiveSnapshotSet())
-	{
-		Snapshot	snapshot = GetActiveSnapshot();
-
-		/* Running transactions only leave the set below xmax: equal numbers are an equal set. */
-		tag.parallel = true;
-		tag.xmin = snapshot->xmin;
-		tag.xmax = snapshot->xmax;
-		tag.xcnt = snapshot->xcnt;
-		tag.subxcnt = snapshot->subxcnt;
-		tag.curcid = snapshot->curcid;
-	}
+	if (IsInParallelMode())
+		ml_snapshot_tag(&tag);
 	if (rows.cxt != NULL && !rows.stale && rows.count < MAX_ROWS &&
 		memcmp(&tag, &rows.tag, sizeof(tag)) == 0)
 		return;
@@ -457,7 +437,7 @@ snapshots_to_try(Snapshot *list)
 {
 	int			n = 0;
 
-	if (rows.tag.parallel)
+	if (rows.tag.set)
 		list[n++] = GetActiveSnapshot();
 	list[n++] = NULL;
 	return n;
@@ -470,6 +450,7 @@ remember_model(Relation rel, HeapTuple tuple, Snapshot snapshot)
 	NameData	name = *DatumGetName(field_value(rel, tuple, M_NAME));
 	Oid			owner = DatumGetObjectId(field_value(rel, tuple, M_OWNER));
 	int			current = DatumGetInt32(field_value(rel, tuple, M_CURRENT));
+	TransactionId xmin = HeapTupleHeaderGetXmin(tuple->t_data);
 	Relation	grants_rel = open_table(T_PRIVILEGE);
 	SysScanDesc scan = begin_scan(grants_rel, BY_PRIVILEGE, 1, Int64GetDatum(model_id), 0, snapshot);
 	int			ngrants = 0;
@@ -495,6 +476,7 @@ remember_model(Relation rel, HeapTuple tuple, Snapshot snapshot)
 	row->name = name;
 	row->owner = owner;
 	row->current = current;
+	row->xmin = xmin;
 	row->ngrants = ngrants;
 	row->grants = grants;
 	by_name = hash_search(rows.names, &name, HASH_ENTER, NULL);
@@ -625,12 +607,25 @@ ml_catalog_find_version(int64 version_id, MlCatalogVersion *version)
 	return found;
 }
 
+/* The version that an alias names in a snapshot, 0 when there is none. */
+static int
+scan_alias(int64 model_id, Name alias, Snapshot snapshot)
+{
+	Relation	rel = open_table(T_ALIAS);
+	SysScanDesc scan = begin_scan(rel, BY_ALIAS, 2, Int64GetDatum(model_id), NameGetDatum(alias), snapshot);
+	HeapTuple	tuple = systable_getnext(scan);
+	int			version = HeapTupleIsValid(tuple) ? DatumGetInt32(field_value(rel, tuple, A_VERSION)) : 0;
+
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return version;
+}
+
 int
 ml_catalog_alias(int64 model_id, const char *alias)
 {
 	MlAliasKey	key;
 	MlAliasRow *row;
-	Relation	rel;
 	Snapshot	snapshots[2];
 	int			version = 0;
 
@@ -641,17 +636,8 @@ ml_catalog_alias(int64 model_id, const char *alias)
 	row = hash_search(rows.aliases, &key, HASH_FIND, NULL);
 	if (row != NULL)
 		return row->version;
-	rel = open_table(T_ALIAS);
 	for (int i = 0, n = snapshots_to_try(snapshots); i < n && version == 0; i++)
-	{
-		SysScanDesc scan = begin_scan(rel, BY_ALIAS, 2, Int64GetDatum(model_id), NameGetDatum(&key.alias), snapshots[i]);
-		HeapTuple	tuple = systable_getnext(scan);
-
-		if (HeapTupleIsValid(tuple))
-			version = DatumGetInt32(field_value(rel, tuple, A_VERSION));
-		systable_endscan(scan);
-	}
-	table_close(rel, AccessShareLock);
+		version = scan_alias(model_id, &key.alias, snapshots[i]);
 	/* Only one alias that is missing is worth remembering: any text can be asked for. */
 	if (version == 0 && strcmp(alias, "challenger") != 0)
 		return 0;
@@ -661,7 +647,30 @@ ml_catalog_alias(int64 model_id, const char *alias)
 	return version;
 }
 
-/* A version by its number, or the newest one that is neither current nor archived. */
+/* A version by its number, or the newest one that is neither current nor archived, as a snapshot has them. */
+static void
+scan_number(Relation rel, int64 model_id, int wanted, int current, Snapshot snapshot, MlNumberRow *result)
+{
+	SysScanDesc scan = begin_scan(rel, BY_VERSION_NUMBER, wanted > 0 ? 2 : 1,
+								  Int64GetDatum(model_id), Int32GetDatum(wanted), snapshot);
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		int			version = DatumGetInt32(field_value(rel, tuple, V_VERSION));
+
+		if (version > result->version &&
+			(wanted > 0 || (version != current && field_isnull(rel, tuple, V_ARCHIVED))))
+		{
+			result->version = version;
+			result->version_id = DatumGetInt64(field_value(rel, tuple, V_ID));
+			result->xmin = HeapTupleHeaderGetXmin(tuple->t_data);
+		}
+	}
+	systable_endscan(scan);
+}
+
+/* The same, remembered. */
 static bool
 find_number(const MlCatalogModel *model, int wanted, MlNumberRow *result)
 {
@@ -678,105 +687,19 @@ find_number(const MlCatalogModel *model, int wanted, MlNumberRow *result)
 	memset(result, 0, sizeof(*result));
 	rel = open_table(T_VERSION);
 	for (int i = 0, n = snapshots_to_try(snapshots); i < n && result->version == 0; i++)
-	{
-		SysScanDesc scan = begin_scan(rel, BY_VERSION_NUMBER, wanted > 0 ? 2 : 1,
-									  Int64GetDatum(model->model_id), Int32GetDatum(wanted), snapshots[i]);
-		HeapTuple	tuple;
-
-		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		{
-			int			version = DatumGetInt32(field_value(rel, tuple, V_VERSION));
-
-			if (version > result->version &&
-				(wanted > 0 || (version != model->current && field_isnull(rel, tuple, V_ARCHIVED))))
-			{
-				result->version = version;
-				result->version_id = DatumGetInt64(field_value(rel, tuple, V_ID));
-			}
-		}
-		systable_endscan(scan);
-	}
+		scan_number(rel, model->model_id, wanted, model->current, snapshots[i], result);
 	table_close(rel, AccessShareLock);
 	if (result->version == 0)
 		return false;
 	row = hash_search(rows.numbers, &key, HASH_ENTER, NULL);
 	row->version_id = result->version_id;
 	row->version = result->version;
+	row->xmin = result->xmin;
 	rows.count++;
 	return true;
 }
 
 /* ---- names ---- */
-
-void
-ml_catalog_check_name(const char *name)
-{
-	const char *detail = NULL;
-
-	if (name[0] == '\0')
-		detail = "A name cannot be empty.";
-	else if (strlen(name) >= NAMEDATALEN)
-		detail = "A name has at most 63 bytes.";
-	else if (strchr(name, '@') != NULL)
-		detail = "\"@\" stands between a name and a version.";
-	if (detail != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_NAME),
-				 errmsg("invalid model name \"%s\"", name),
-				 errdetail_internal("%s", detail)));
-}
-
-/* Text after "@" that is no number must look like a name. */
-bool
-ml_catalog_alias_fits(const char *alias)
-{
-	return strlen(alias) < NAMEDATALEN && strchr(alias, '@') == NULL &&
-		(IS_HIGHBIT_SET(alias[0]) || isalpha((unsigned char) alias[0]) || alias[0] == '_');
-}
-
-bool
-ml_catalog_split(const char *text, char *name, int *version, char *alias)
-{
-	const char *at = strchr(text, '@');
-	size_t		length = at != NULL ? at - text : strlen(text);
-
-	if (length == 0 || length >= NAMEDATALEN)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_NAME),
-				 errmsg("invalid model name \"%s\"", text),
-				 errdetail("A name has 1 to %d bytes.", NAMEDATALEN - 1)));
-	memcpy(name, text, length);
-	name[length] = '\0';
-	*version = ML_CURRENT;
-	if (at == NULL)
-		return false;
-	if (strcmp(at + 1, "champion") == 0)
-		return true;
-	if (strcmp(at + 1, "challenger") == 0)
-	{
-		*version = ML_CHALLENGER;
-		return true;
-	}
-	if (ml_catalog_alias_fits(at + 1))
-	{
-		strlcpy(alias, at + 1, NAMEDATALEN);
-		*version = ML_ALIAS;
-		return true;
-	}
-	for (const char *digit = at + 1; *version >= 0; digit++)
-	{
-		if (*digit == '\0' && *version > 0)
-			return true;
-		if (*digit < '0' || *digit > '9' ||
-			pg_mul_s32_overflow(*version, 10, version) ||
-			pg_add_s32_overflow(*version, *digit - '0', version))
-			break;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_NAME),
-			 errmsg("invalid version in model name \"%s\"", text),
-			 errhint("Write a number, \"champion\" (the current version), \"challenger\" or an alias after \"@\".")));
-}
 
 /* Which version is meant; false when there is none. */
 static bool
@@ -813,14 +736,71 @@ number_missing(const MlCatalogModel *model, int wanted, const char *alias)
 					wanted == ML_CURRENT ? model->current : wanted)));
 }
 
-bool
-ml_catalog_resolve(const char *text, MlPrivilege need, bool missing_ok, MlModelRef *ref)
+/*
+ * Whether what was found last is what the active snapshot has: it is when the rows
+ * were there before any transaction began that the snapshot does not see.
+ */
+static bool
+found_in_snapshot(const MlCatalogModel *model, int wanted, const MlNumberRow *number)
+{
+	const MlModelRow *row = hash_search(rows.models, &model->model_id, HASH_FIND, NULL);
+	TransactionId xmin = GetActiveSnapshot()->xmin;
+
+	return (wanted == ML_CURRENT || wanted > 0) && row != NULL && TransactionIdPrecedes(row->xmin, xmin) &&
+		TransactionIdPrecedes(number->xmin, xmin);
+}
+
+/* Reads what is meant as the active snapshot has it; false when the model or version came later. */
+static bool
+scan_meant(const MlCatalogModel *model, int wanted, const char *alias, MlNumberRow *number)
+{
+	Snapshot	snapshot = GetActiveSnapshot();
+	Relation	rel = open_table(T_MODEL);
+	SysScanDesc scan = begin_scan(rel, BY_MODEL_ID, 1, Int64GetDatum(model->model_id), 0, snapshot);
+	HeapTuple	tuple = systable_getnext(scan);
+	int			current = HeapTupleIsValid(tuple) ? DatumGetInt32(field_value(rel, tuple, M_CURRENT)) : 0;
+	MlNumberRow found = {0};
+	NameData	key;
+
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	if (current == 0)
+		return false;
+	if (wanted == ML_CURRENT)
+		wanted = current;
+	else if (wanted == ML_ALIAS || wanted == ML_CHALLENGER)
+	{
+		int			version;
+
+		namestrcpy(&key, wanted == ML_ALIAS ? alias : "challenger");
+		version = scan_alias(model->model_id, &key, snapshot);
+		if (version == 0 && wanted == ML_ALIAS)
+			return false;
+		if (version > 0)
+			wanted = version;
+	}
+	rel = open_table(T_VERSION);
+	scan_number(rel, model->model_id, wanted, current, snapshot, &found);
+	table_close(rel, AccessShareLock);
+	if (found.version > 0)
+		*number = found;
+	return found.version > 0;
+}
+
+typedef enum MlWhen
+{
+	NOW, PLANNING, EXECUTING
+} MlWhen;
+
+static bool
+resolve(const char *text, MlPrivilege need, bool missing_ok, MlWhen when, MlModelRef *ref)
 {
 	char		name[NAMEDATALEN];
 	char		alias[NAMEDATALEN];
 	int			wanted;
 	MlCatalogModel model;
-	MlNumberRow number;
+	MlNumberRow number = {0};
+	MlMeantRow *row;
 
 	ml_catalog_split(text, name, &wanted, alias);
 	AcceptInvalidationMessages();	/* a transaction that holds its locks hears of no commit otherwise */
@@ -831,17 +811,57 @@ ml_catalog_resolve(const char *text, MlPrivilege need, bool missing_ok, MlModelR
 		ml_acl_missing(name);
 	}
 	ml_acl_require(&model, need);
-	if (!resolve_number(&model, wanted, alias, &number))
+	row = when == NOW ? NULL : ml_meant_find(name, wanted, alias);
+	if (row != NULL && row->model_id == model.model_id)
 	{
-		if (missing_ok)
-			return false;
-		number_missing(&model, wanted, alias);
+		number.version_id = row->version_id;
+		number.version = row->version;
+	}
+	else
+	{
+		bool		found = resolve_number(&model, wanted, alias, &number);
+
+		if (row != NULL && !(found && found_in_snapshot(&model, wanted, &number)) &&
+			scan_meant(&model, wanted, alias, &number))
+			found = true;
+		if (!found)
+		{
+			if (missing_ok)
+				return false;
+			number_missing(&model, wanted, alias);
+		}
+	}
+	/* The lookups may have run code that used it. */
+	if (when != NOW && (row = ml_meant_find(name, wanted, alias)) != NULL)
+	{
+		row->uses += when == EXECUTING;
+		row->model_id = model.model_id;
+		row->version_id = number.version_id;
+		row->version = number.version;
 	}
 	ref->model_id = model.model_id;
 	ref->version_id = number.version_id;
 	ref->version = number.version;
 	strlcpy(ref->name, model.name, NAMEDATALEN);
 	return true;
+}
+
+bool
+ml_catalog_resolve(const char *text, MlPrivilege need, bool missing_ok, MlModelRef *ref)
+{
+	return resolve(text, need, missing_ok, NOW, ref);
+}
+
+bool
+ml_catalog_resolve_plan(const char *text, MlPrivilege need, MlModelRef *ref)
+{
+	return resolve(text, need, true, PLANNING, ref);
+}
+
+void
+ml_catalog_resolve_query(const char *text, MlPrivilege need, MlModelRef *ref)
+{
+	resolve(text, need, false, EXECUTING, ref);
 }
 
 static void
@@ -865,6 +885,26 @@ ml_catalog_check(int64 version_id, MlPrivilege need)
 		model.level == ML_NO_PRIVILEGE)
 		version_missing(version_id);
 	ml_acl_require(&model, need);
+}
+
+int64
+ml_catalog_model_of(int64 version_id)
+{
+	Relation	rel = open_table(T_VERSION);
+	int64		model_id = 0;
+
+	for (int i = 0; i < 1 + ActiveSnapshotSet() && model_id == 0; i++)
+	{
+		SysScanDesc scan = begin_scan(rel, BY_VERSION_ID, 1, Int64GetDatum(version_id), 0,
+									  i == 0 ? NULL : GetActiveSnapshot());
+		HeapTuple	tuple = systable_getnext(scan);
+
+		if (HeapTupleIsValid(tuple))
+			model_id = DatumGetInt64(field_value(rel, tuple, V_MODEL_ID));
+		systable_endscan(scan);
+	}
+	table_close(rel, AccessShareLock);
+	return model_id;
 }
 
 /* Also sees a version that was dropped while the query runs whose snapshot still has it. */

@@ -56,7 +56,7 @@ read_fingerprint(MlRecipe *recipe, const char *hex)
 		return;
 	recipe->fingerprinted = true;
 	for (int i = 0; i < 2; i++)
-		recipe->fingerprint.sum[i] = strtou64(pnstrdup(hex + 16 * i, 16), NULL, 16);
+		recipe->fingerprint.sum[i] = strtoull(pnstrdup(hex + 16 * i, 16), NULL, 16);
 }
 
 #define FIELD(name) "recipe->>'" name "', "

@@ -180,14 +180,14 @@ ML_FUNCTION(ml_sql_create_view)
 	appendStringInfo(&sql, "CREATE OR REPLACE VIEW %s%s AS SELECT s.*, ", view,
 					 invoker ? " WITH (security_invoker = true)" : "");
 	if (model->classes == 0)
-		appendStringInfo(&sql, "%spredict(%s::text, s.*) AS %s", ml, quoted, free_name(source, "prediction"));
+		appendStringInfo(&sql, "%spredict(%s::pg_catalog.text, s.*) AS %s", ml, quoted, free_name(source, "prediction"));
 	else
 	{
-		appendStringInfo(&sql, "%sclassify(%s::text, s.*) AS %s, ", ml, quoted, free_name(source, "class"));
+		appendStringInfo(&sql, "%sclassify(%s::pg_catalog.text, s.*) AS %s, ", ml, quoted, free_name(source, "class"));
 		if (class)
-			appendStringInfo(&sql, "%sprobability(%s::text, s.*, %s::text) AS ", ml, quoted, quote_literal_cstr(class));
+			appendStringInfo(&sql, "%sprobability(%s::pg_catalog.text, s.*, %s::pg_catalog.text) AS ", ml, quoted, quote_literal_cstr(class));
 		else
-			appendStringInfo(&sql, "%sprobability(%s::text, s.*, %sclassify(%s::text, s.*)) AS ", ml, quoted, ml, quoted);
+			appendStringInfo(&sql, "%sprobability(%s::pg_catalog.text, s.*, %sclassify(%s::pg_catalog.text, s.*)) AS ", ml, quoted, ml, quoted);
 		appendStringInfoString(&sql, free_name(source, "probability"));
 	}
 	appendStringInfo(&sql, " FROM %s AS s", source->item);
@@ -313,7 +313,7 @@ given_model(FunctionCallInfo fcinfo)
 	{
 		given.name = ml_keep_text(fcinfo, 0, "model");
 		given.model = find_model(given.name);
-		given.literal = psprintf("%s::text", quote_literal_cstr(given.name));
+		given.literal = psprintf("%s::pg_catalog.text", quote_literal_cstr(given.name));
 		return given;
 	}
 	if (PG_ARGISNULL(0))
@@ -352,11 +352,11 @@ body(const Given *given, const char *kind, const char *class, const char *names)
 	initStringInfo(&s);
 	appendStringInfo(&s, "%s%s%s(%s", own_prefix(), kind, n > 0 ? "_columns" : "", given->literal);
 	if (n == 0)
-		appendStringInfoString(&s, ", '{}'::jsonb");
+		appendStringInfoString(&s, ", '{}'::pg_catalog.jsonb");
 	if (class)
-		appendStringInfo(&s, ", %s::text", quote_literal_cstr(class));
+		appendStringInfo(&s, ", %s::pg_catalog.text", quote_literal_cstr(class));
 	if (n > 0 && given->name != NULL)
-		appendStringInfo(&s, ", %s::text[]", quote_literal_cstr(names));
+		appendStringInfo(&s, ", %s::pg_catalog.text[]", quote_literal_cstr(names));
 	for (int i = 1; i <= n; i++)
 		appendStringInfo(&s, ", $%d", i);
 	appendStringInfoChar(&s, ')');
@@ -373,7 +373,7 @@ ML_FUNCTION(ml_sql_create_function)
 	const char *kind = kind_of(model, optional_text(fcinfo, 2), class);
 	int			most = FUNC_MAX_ARGS - (class ? 3 : 2);
 	bool		label = strcmp(kind, "classify") == 0;
-	char	   *type = label && model->target_type ? type_name(model->target_type) : label ? "text" : "float8";
+	char	   *type = label && model->target_type ? type_name(model->target_type) : label ? "pg_catalog.text" : "pg_catalog.float8";
 	char	   *function;
 	char	   *names;
 	Oid			schema;

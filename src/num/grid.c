@@ -106,6 +106,8 @@ grid_begin(MlGrid *grid, double n)
 double
 ml_grid_between(double low, double high, double share)
 {
+	if (isinf(high - low))
+		return low * (1 - share) + high * share;
 	return low == high ? low : share >= 0.5 ? high - (high - low) * (1 - share) : low + (high - low) * share;
 }
 
@@ -138,11 +140,20 @@ ml_grid_of_sorted(MlGrid *grid, const double *sorted, int n)
 	{
 		double		d = sorted[i] - grid->mean;
 
-		grid->mean += d / (i + 1);
-		squares += d * (sorted[i] - grid->mean);
+		if (isfinite(d))
+		{
+			grid->mean += d / (i + 1);
+			squares += d * (sorted[i] - grid->mean);
+		}
+		else
+		{
+			/* farther apart than a double can say */
+			grid->mean += sorted[i] / (i + 1) - grid->mean / (i + 1);
+			squares = INFINITY;
+		}
 		grid->count[ml_grid_bin(grid, sorted[i])]++;
 	}
-	grid->sd = sqrt(squares / n);
+	grid->sd = isnan(squares) ? INFINITY : sqrt(squares / n);
 }
 
 void
@@ -312,18 +323,18 @@ ml_grid_wasserstein(const MlGrid *grid, const double *count, double beyond, doub
 	*error = 0;
 	for (int b = 1; b < grid->ncuts; b++)
 	{
-		double		width = grid->cut[b] - grid->cut[b - 1];
+		double		half = grid->cut[b] / 2 - grid->cut[b - 1] / 2; /* of the bin's width, which may overflow */
 		double		p = grid->count[b] / grid->n;
 		double		q = count[b] / n;
 		double		from = f - g;
 		double		to = from + p - q;
 
 		if (from * to >= 0)
-			area += width * fabs(from + to) / 2;
+			area += half * fabs(from + to);
 		else
-			area += width * (from * from + to * to) / (2 * (fabs(from) + fabs(to)));
+			area += half * (from * from + to * to) / (fabs(from) + fabs(to));
 		if (!single_value(grid, b))
-			*error += width * (p + q) / 2;
+			*error += half * (p + q);
 		f += p;
 		g += q;
 	}

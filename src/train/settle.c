@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "catalog/pg_type.h"
 #include "utils/lsyscache.h"
 
 #define MANY_CLASSES 20			/* beyond, and with less than two rows a class, they are no labels */
@@ -161,7 +162,16 @@ static void
 settle_task(MlTraining *t)
 {
 	if (t->task != 0)
+	{
+		/* 0.0 and 1.0 are often a flag that had a missing value somewhere on its way. */
+		if (t->task == ML_REGRESSION && !t->request.task && !t->request.algorithm && !t->start &&
+			ml_summary_distinct(t->y_summary) == 2)
+			ereport(NOTICE,
+					(errcode(ERRCODE_SUCCESSFUL_COMPLETION),
+					 errmsg("target \"%s\" has two values and is taken as a number: regression", t->request.target),
+					 errhint("If they are classes, say task => 'classification'.")));
 		return;
+	}
 	t->task = ml_summary_distinct(t->y_summary) <= 2 ? ML_CLASSIFICATION : ML_REGRESSION;
 	if (t->algorithm && !(t->algorithm->tasks & t->task))
 		t->task = t->algorithm->tasks;
@@ -170,6 +180,17 @@ settle_task(MlTraining *t)
 			(errcode(ERRCODE_SUCCESSFUL_COMPLETION),
 			 errmsg("target \"%s\" is taken as %s", t->request.target,
 					t->task == ML_CLASSIFICATION ? "a label: classification" : "a number: regression")));
+}
+
+/* Numbers, enums and UUIDs can be categories, too. */
+static bool
+text_column(const MlTraining *t, int column)
+{
+	char		category;
+	bool		preferred;
+
+	get_type_category_preferred(getBaseType(t->source->columns[column].type), &category, &preferred);
+	return category == TYPCATEGORY_STRING;
 }
 
 /* One warning, however many they are. */
@@ -197,6 +218,9 @@ static void
 settle_classes(MlTraining *t)
 {
 	double		total = t->rows_used;
+	const char *look = NULL;
+	int			share;
+	int			of;
 
 	if (t->task != ML_CLASSIFICATION)
 		return;
@@ -219,12 +243,17 @@ settle_classes(MlTraining *t)
 				 errmsg("target \"%s\" has only one class, \"%s\"", t->request.target,
 						t->classes ? t->labels[0] : ""),
 				 errdetail("%lld rows were used.", (long long) t->rows_used)));
+	if (t->target_dict && text_column(t, t->target_column))
+		look = ml_texts_look_like(t->target_dict, &share, &of);
 	if (t->classes > MANY_CLASSES && t->classes > t->rows_used / 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("target \"%s\" is no label", t->request.target),
 				 errdetail("It has %d different values in %lld rows.", t->classes, (long long) t->rows_used),
-				 ml_number_target(t) ? errhint("For a number use task => 'regression'.") : 0));
+				 ml_number_target(t) ? errhint("For a number use task => 'regression'.") :
+				 look ? errhint("It is text that looks like %s: cast it in the source.", look) : 0));
+	if (t->target_dict && text_column(t, t->target_column))
+		ml_warn_texts("target", t->request.target, t->target_dict);
 	warn_rare_classes(t, total);
 }
 
@@ -250,7 +279,14 @@ useless(const MlTraining *t, int i, bool keep_constant)
 
 		if (ml_too_many_levels(col->dict) ||
 			(!t->named[i] && levels >= ID_LIKE_LEVELS && levels > ID_LIKE_SHARE * n))
-			return psprintf("%d different texts in %.0f rows look like an identifier", levels, n);
+		{
+			int			share;
+			int			of;
+			const char *look = ml_texts_look_like(col->dict, &share, &of);
+
+			return look ? psprintf("%d different texts in %.0f rows look like %s; cast it in the source", levels, n, look) :
+				psprintf("%d different texts in %.0f rows look like an identifier", levels, n);
+		}
 		if (levels == 1 && t->summaries[col->first_cell].nulls > 0)
 			constant = false;
 	}
@@ -294,6 +330,8 @@ settle_features(MlTraining *t)
 			continue;
 		}
 		ml_warn_row_number(t, &col, &t->summaries[col.first_cell]);
+		if (text_column(t, t->feature_column[i]) && !t->start)
+			ml_warn_texts("column", col.name, col.dict);
 		for (int c = 0; c < col.cells; c++)
 		{
 			t->stored[cells + c] = col.first_cell + c;

@@ -127,7 +127,7 @@ extern void ml_resume_open(MlTraining *t);
 extern void ml_resume_features(MlTraining *t);
 extern void ml_resume_classes(MlTraining *t);
 
-/* Shared by train.c, collect.c and settle.c. */
+/* Shared by train.c, collect.c, settle.c and texts.c. */
 #define ML_MAX_CLASSES 1000
 #define ML_MAX_LEVELS 100000	/* of a category column; found by "all columns" it is an identifier beyond */
 extern void ml_settle_algorithm(MlTraining *t);	/* when the task is known */
@@ -136,6 +136,8 @@ extern void ml_nothing_to_learn(const MlTraining *t, const char *why) ML_NORETUR
 extern bool ml_number_target(const MlTraining *t);
 extern bool ml_too_many_levels(const MlDict *dict);
 extern void ml_warn_row_number(const MlTraining *t, const MlColumn *col, const MlSummary *s);
+extern const char *ml_texts_look_like(const MlDict *dict, int *share, int *of);
+extern void ml_warn_texts(const char *what, const char *name, const MlDict *dict);
 extern void ml_too_many_classes(const MlTraining *t) ML_NORETURN;
 
 /* Disjoint parts of the rows, by class and split number u. */

@@ -54,3 +54,29 @@ SELECT ml_drop('columns');
 RESET ROLE;
 REVOKE ALL ON wide FROM regress_ml_columns;
 DROP ROLE regress_ml_columns;
+
+-- Numbers and dates that came as text, spellings of one value, and codes that are neither.
+CREATE TABLE as_text AS SELECT
+	CASE WHEN i % 50 = 0 THEN 'N/A' ELSE (i % 13)::text END AS units,
+	to_char(1000 + i * 7.5, 'FM9,999.00') AS amount,
+	replace((i % 97 / 10.0)::numeric(4,1)::text, '.', ',') AS share,
+	(DATE '2024-01-01' + i % 60)::text AS day,
+	to_char(DATE '2024-01-01' + i % 60, 'DD.MM.YYYY HH24:MI') AS at,
+	(ARRAY['Rome', 'Paris', 'rome ', 'Oslo'])[1 + i % 4] AS city,
+	lpad((i % 40)::text, 5, '0') AS zip,
+	format('10.0.%s.%s', i % 5, i % 17) AS host,
+	(i % 4)::text AS quarter,
+	format('v1.%s.0', i % 20) AS release,
+	3.0 * (i % 13) + i % 5 AS y
+FROM generate_series(1, 400) i;
+SELECT unnest(warnings) FROM ml_train('as_text', 'as_text', 'y', algorithm => 'ridge');
+SELECT unnest(warnings) FROM ml_train('as_text', 'SELECT share, units FROM as_text', 'units', algorithm => 'baseline');
+SELECT ml_train('as_text', 'SELECT share, amount FROM as_text', 'amount');
+-- The alias of the row is a column.
+SELECT ml_train('alias', 'SELECT i % 7 AS x, i % 3 AS z, i::float8 AS y FROM generate_series(1, 30) i', 'y', algorithm => 'linear') IS NOT NULL AS trained;
+SELECT ml_predict('alias', x) FROM (VALUES (1, 2)) AS x (x, z);
+SELECT ml_predict('alias', x.*) IS NOT NULL AS predicted FROM (VALUES (1, 2)) AS x (x, z);
+-- Two values that are numbers by their type: a regression, which says so.
+SET client_min_messages = notice;
+SELECT task FROM ml_train('flag', 'SELECT i % 7 AS x, (i % 2)::float8 AS y FROM generate_series(1, 60) i', 'y');
+SELECT task FROM ml_train('flag', 'SELECT i % 7 AS x, (i % 2)::float8 AS y FROM generate_series(1, 60) i', 'y', task => 'regression', algorithm => 'linear');

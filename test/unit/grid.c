@@ -53,6 +53,16 @@ main(void)
 	count[1] = 10;
 	near(ml_grid_ks(&grid, count, &error), 0.7, 1e-12, "ks of one value");
 
+	for (int i = 0; i < 1000; i++)
+		values[i] = i < 250 ? -1.5e308 : 1.5e308;
+	ml_grid_of_sorted(&grid, values, 1000);
+	ok(ml_grid_valid(&grid), "so is a grid of values whose differences overflow");
+	near(grid.mean, 0.75e308, 1e-12, "with their mean");
+	near(ml_grid_between(-1.5e308, 1.5e308, 0.75), 0.75e308, 1e-15, "and what lies between them");
+	for (int b = 0; b <= grid.ncuts; b++)
+		count[b] = grid.count[b];
+	ok(ml_grid_wasserstein(&grid, count, 0, &error) == 0, "it is nowhere from itself");
+
 	near(ml_bins_distance(ml_psi_term, batch, train, 3), 0.17147984280919268, 1e-14, "psi");
 	near(ml_bins_distance(ml_chi2_term, batch, train, 3), 14.836172368865508, 1e-14, "chi-square as chi2_contingency");
 	near(ml_noise_bins(ml_chi2_term, batch, train, 3, 0.001), 13.8155, 0.02, "its noise is the quantile of chi-square");

@@ -474,12 +474,31 @@ load_sizes(MlTrees *trees, MlReader *reader)
 		trees->output[t] = trees->outputs > 1 && trees->width == 1 ? ml_read_u32(reader, trees->outputs - 1) : 0;
 }
 
-/*
- * The structure of tree t from the features and flags of its nodes: children,
- * leaf numbers from *leaf on, and its depth.
- */
+/* The bytes of what nodes have, each kind in the order of the nodes, while they are given out. */
+typedef struct Supply
+{
+	const uint32_t *kind;		/* of every node: feature and flags */
+	const double *gain;			/* of splits */
+	const double *threshold;	/* of splits of a number */
+	const float *cover;			/* of leaves */
+	uint32_t	leaves;			/* so far */
+} Supply;
+
+/* Complains about what the bytes say of a split. */
 static void
-load_structure(MlTrees *trees, int t, uint32_t end, const uint32_t *kind, uint32_t *leaf)
+check_split(const MlTrees *trees, int t, uint32_t i, uint32_t kind)
+{
+	if ((kind & ~(ML_NODE_FEATURE | ML_NODE_MISSING_RIGHT | ML_NODE_CATEGORY | ML_NODE_OTHERS_LEFT)) != 0 ||
+		(kind & ML_NODE_FEATURE) >= (uint32_t) trees->p)
+		ml_corrupt("Node %u of tree %d has the feature %u.", i - trees->root[t], t, kind);
+	if (((kind & ML_NODE_CATEGORY) != 0) != (trees->levels[kind & ML_NODE_FEATURE] > 0))
+		ml_corrupt("Column %u with %d categories is split otherwise.", kind & ML_NODE_FEATURE,
+				   trees->levels[kind & ML_NODE_FEATURE]);
+}
+
+/* The nodes of tree t but for their sets, its depth and the covers of its splits. */
+static void
+load_tree(MlTrees *trees, int t, uint32_t end, Supply *supply)
 {
 	uint32_t	next = trees->root[t] + 1;
 	uint32_t	level_end = next;
@@ -487,70 +506,49 @@ load_structure(MlTrees *trees, int t, uint32_t end, const uint32_t *kind, uint32
 
 	for (uint32_t i = trees->root[t]; i < end; i++)
 	{
+		uint32_t	kind = supply->kind[i];
+
+		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
+			ml_check_interrupts();
 		if (i == level_end)
 		{
 			if (++depth > ML_TREE_MAX_DEPTH)
 				ml_corrupt("Tree %d is deeper than %d levels.", t, ML_TREE_MAX_DEPTH);
 			level_end = next;
 		}
-		if (kind[i] == ML_NODE_LEAF)
+		if (kind == ML_NODE_LEAF)
 		{
-			set_leaf(trees, i, (*leaf)++);
+			set_leaf(trees, i, supply->leaves++);
+			trees->cover[i] = *supply->cover++;
+			if (!(trees->cover[i] >= 0 && trees->cover[i] <= FLT_MAX))
+				ml_corrupt("The cover of node %u is %g.", i, trees->cover[i]);
 			continue;
 		}
-		if ((kind[i] & ~(ML_NODE_FEATURE | ML_NODE_MISSING_RIGHT | ML_NODE_CATEGORY | ML_NODE_OTHERS_LEFT)) != 0 ||
-			(kind[i] & ML_NODE_FEATURE) >= (uint32_t) trees->p)
-			ml_corrupt("Node %u of tree %d has the feature %u.", i - trees->root[t], t, kind[i]);
-		if (((kind[i] & ML_NODE_CATEGORY) != 0) != (trees->levels[kind[i] & ML_NODE_FEATURE] > 0))
-			ml_corrupt("Column %u with %d categories is split otherwise.", kind[i] & ML_NODE_FEATURE,
-					   trees->levels[kind[i] & ML_NODE_FEATURE]);
+		check_split(trees, t, i, kind);
 		if (next + 2 > end)
 			ml_corrupt("Node %u of tree %d has no children.", i - trees->root[t], t);
-		trees->node[i] = (MlTreeNode) {0, next, kind[i]};
+		trees->node[i] = (MlTreeNode) {(kind & ML_NODE_CATEGORY) != 0 ? 0 : *supply->threshold++, next, kind};
+		trees->gain[i] = *supply->gain++;
 		next += 2;
 	}
+	/* nodes that were not reached before their parent would be a second root */
 	if (next != end)
 		ml_corrupt("Tree %d has %u nodes too many.", t, end - next);
 	trees->depth[t] = depth;
-}
-
-/* Nodes that the walk above did not reach before their parent would be a second root. */
-static void
-load_structures(MlTrees *trees, MlReader *reader)
-{
-	uint32_t	n = trees->nnodes;
-	uint32_t	leaves = 0;
-	uint32_t   *kind;
-
-	trees->node = ml_read_room(reader, n, sizeof(MlTreeNode));
-	trees->leaf = ml_read_room(reader, n, sizeof(uint32_t));
-	trees->cover = ml_read_room(reader, n, sizeof(float));
-	trees->gain = ml_read_room(reader, n, sizeof(double));
-	kind = trees->leaf;			/* is free until a node's own turn */
-	ml_read_u32s(reader, kind, n);
-	for (int t = 0; t < trees->ntrees; t++)
-	{
-		if ((t & 15) == 15)
-			ml_check_interrupts();
-		load_structure(trees, t, t + 1 < trees->ntrees ? trees->root[t + 1] : n, kind, &leaves);
-	}
-	if (leaves != trees->nleaves)
-		ml_corrupt("The trees have %u leaves, but %u were announced.", leaves, trees->nleaves);
+	sum_covers(trees, trees->root[t], end);
 }
 
 /* Where the set of each split of a category begins; trees->sets are read. */
 static void
-load_sets(MlTrees *trees, MlReader *reader)
+load_sets(MlTrees *trees)
 {
 	uint32_t	at = 0;
 
-	trees->sets = ml_read_room(reader, trees->nsets, sizeof(uint32_t));
-	ml_read_u32s(reader, trees->sets, trees->nsets);
 	for (uint32_t i = 0; i < trees->nnodes; i++)
 	{
-		uint32_t	feature = trees->node[i].feature;
-
-		if ((feature & ML_NODE_CATEGORY) == 0)
+		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
+			ml_check_interrupts();
+		if ((trees->node[i].feature & ML_NODE_CATEGORY) == 0)
 			continue;
 		if (at >= trees->nsets || trees->sets[at] >= trees->nsets - at)
 			ml_corrupt("The set of node %u ends beyond %u words.", i, trees->nsets);
@@ -561,43 +559,45 @@ load_sets(MlTrees *trees, MlReader *reader)
 		ml_corrupt("The sets of categories have %u words, but %u were announced.", at, trees->nsets);
 }
 
-/* Gain and threshold of the splits, in the order of the bytes. */
+/*
+ * Reads the nodes.  Each kind of number is read in one piece to where there is room, and given out
+ * from there: kinds to `leaf`, gains and covers to the ends of their own arrays, all of them at or
+ * behind their places; thresholds to the leaves' values, of which there is at least one more.
+ */
 static void
-load_numbers(MlTrees *trees, MlReader *reader)
+load_nodes(MlTrees *trees, MlReader *reader)
 {
-	for (uint32_t i = 0; i < trees->nnodes; i++)
-	{
-		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
-			ml_check_interrupts();
-		if ((trees->node[i].feature & ML_NODE_LEAF) == 0)
-			trees->gain[i] = ml_read_finite(reader);
-	}
-	for (uint32_t i = 0; i < trees->nnodes; i++)
-	{
-		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
-			ml_check_interrupts();
-		if ((trees->node[i].feature & (ML_NODE_LEAF | ML_NODE_CATEGORY)) == 0)
-			trees->node[i].threshold = ml_read_finite(reader);
-	}
-}
+	uint32_t	n = trees->nnodes;
+	uint32_t	leaves = 0;
+	uint32_t	numbers = 0;
+	Supply		supply = {0};
 
-static void
-load_covers(MlTrees *trees, MlReader *reader)
-{
-	for (uint32_t i = 0; i < trees->nnodes; i++)
+	trees->node = ml_read_room(reader, n, sizeof(MlTreeNode));
+	trees->leaf = ml_read_room(reader, n, sizeof(uint32_t));
+	trees->cover = ml_read_room(reader, n, sizeof(float));
+	trees->gain = ml_read_room(reader, n, sizeof(double));
+	trees->value = ml_read_room(reader, (size_t) trees->nleaves * trees->width, sizeof(double));
+	ml_read_u32s(reader, trees->leaf, n);
+	for (uint32_t i = 0; i < n; i++)
 	{
-		uint32_t	bits;
-
-		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
-			ml_check_interrupts();
-		if ((trees->node[i].feature & ML_NODE_LEAF) == 0)
-			continue;
-		bits = ml_read_u32(reader, UINT32_MAX);
-		memcpy(&trees->cover[i], &bits, sizeof(bits));
-		if (!(trees->cover[i] >= 0 && trees->cover[i] <= FLT_MAX))
-			ml_corrupt("The cover of node %u is %g.", i, trees->cover[i]);
+		leaves += trees->leaf[i] == ML_NODE_LEAF;
+		numbers += (trees->leaf[i] & (ML_NODE_LEAF | ML_NODE_CATEGORY)) == 0;
 	}
-	sum_covers(trees, 0, trees->nnodes);
+	if (leaves != trees->nleaves || n - leaves + trees->ntrees != leaves)
+		ml_corrupt("The trees have %u nodes and %u leaves, but %u were announced.", n, leaves, trees->nleaves);
+	supply.kind = trees->leaf;
+	supply.gain = trees->gain + leaves;
+	supply.threshold = trees->value;
+	supply.cover = trees->cover + n - leaves;
+	ml_read_finites(reader, trees->gain + leaves, n - leaves);
+	ml_read_finites(reader, trees->value, numbers);
+	trees->sets = ml_read_room(reader, trees->nsets, sizeof(uint32_t));
+	ml_read_u32s(reader, trees->sets, trees->nsets);
+	ml_read_u32s(reader, (uint32_t *) trees->cover + n - leaves, leaves);
+	for (int t = 0; t < trees->ntrees; t++)
+		load_tree(trees, t, t + 1 < trees->ntrees ? trees->root[t + 1] : n, &supply);
+	load_sets(trees);
+	ml_read_finites(reader, trees->value, (size_t) leaves * trees->width);
 }
 
 void *
@@ -611,10 +611,6 @@ ml_trees_load(MlReader *reader, int format, int p, int classes)
 	trees->classes = classes;
 	load_head(trees, reader);
 	load_sizes(trees, reader);
-	load_structures(trees, reader);
-	load_numbers(trees, reader);
-	load_sets(trees, reader);
-	load_covers(trees, reader);
-	trees->value = ml_read_f64s(reader, (size_t) trees->nleaves * trees->width);
+	load_nodes(trees, reader);
 	return trees;
 }
