@@ -466,7 +466,8 @@ draw_importance(const MlChart *chart, StringInfo out)
 	ml_chart_text(out, ", 'mark': {'type': 'bar', 'tooltip': true}, 'encoding': {"
 				  "'y': {'field': 'feature', 'type': 'nominal', 'sort': null, 'title': null}, "
 				  "'x': {'field': 'importance', 'type': 'quantitative', 'title': ");
-	ml_chart_text(out, chart->source ? "'loss of the main metric'}}" : "'share', 'axis': {'format': '%', 'tickCount': 5, 'labelOverlap': true}}}");
+	ml_chart_text(out, chart->source && chart->model->target ? "'loss of the main metric'}}" :
+				  chart->source ? "'mean size of the contribution'}}" : "'share', 'axis': {'format': '%', 'tickCount': 5, 'labelOverlap': true}}}");
 }
 
 static void

@@ -75,7 +75,10 @@ ml_report_importance(const MlChart *chart)
 	if (chart->source == NULL)
 		return ml_report_ask("SELECT feature, importance::pg_catalog.float8 FROM %s.ml_importance($1)", 1, types, values);
 	values[1] = CStringGetTextDatum(chart->source);
-	return ml_report_ask("SELECT feature, importance::pg_catalog.float8 FROM %s.ml_importance($1, 'permutation', $2)",
+	/* without a target there is no metric to get worse */
+	return ml_report_ask(chart->model->target ?
+						 "SELECT feature, importance::pg_catalog.float8 FROM %s.ml_importance($1, 'permutation', $2)" :
+						 "SELECT feature, importance::pg_catalog.float8 FROM %s.ml_importance($1, 'shap', $2)",
 						 2, types, values);
 }
 

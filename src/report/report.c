@@ -476,7 +476,8 @@ chart_caption(const Report *r, const char *kind)
 	if (strcmp(kind, "residuals") == 0)
 		return "Median of actual minus predicted, with the middle half and the middle 90 % of the rows.";
 	if (strcmp(kind, "importance") == 0)
-		return r->chart.source ? "How much worse the main metric gets when the values of a feature are dealt out anew." : "Share of each feature in what the model predicts.";
+		return r->chart.source && r->chart.model->target == NULL ? "Mean size of what a feature adds to a prediction or takes from it." :
+			r->chart.source ? "How much worse the main metric gets when the values of a feature are dealt out anew." : "Share of each feature in what the model predicts.";
 	if (strcmp(kind, "learning") == 0)
 		return isfinite(ml_json_number(ml_chart_learning(&r->chart), "best")) ?
 			"What the training makes small, by iteration. At the dashed line it was least on rows kept apart from learning: the model keeps the iterations up to there." :

@@ -110,7 +110,7 @@ ranking source: distribution importance residuals
 species kept: calibration confusion distribution importance pr roc versions
 species source: calibration confusion distribution importance pr roc
 strange kept: importance versions
-strange source: distribution
+strange source: distribution importance
 END
 my @specs = split /\n/, $psql->('SELECT spec FROM plot ORDER BY model, of, kind');
 foreach my $name (sort keys %charts)
