@@ -44,6 +44,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -789,7 +790,7 @@ scan_meant(const MlCatalogModel *model, int wanted, const char *alias, MlNumberR
 
 typedef enum MlWhen
 {
-	NOW, PLANNING, EXECUTING
+	NOW, PLANNING, EXECUTING, AGAIN
 } MlWhen;
 
 static bool
@@ -812,7 +813,7 @@ resolve(const char *text, MlPrivilege need, bool missing_ok, MlWhen when, MlMode
 	}
 	ml_acl_require(&model, need);
 	row = when == NOW ? NULL : ml_meant_find(name, wanted, alias);
-	if (row != NULL && row->model_id == model.model_id)
+	if (row != NULL && row->model_id == model.model_id && when != AGAIN)
 	{
 		number.version_id = row->version_id;
 		number.version = row->version;
@@ -820,10 +821,13 @@ resolve(const char *text, MlPrivilege need, bool missing_ok, MlWhen when, MlMode
 	else
 	{
 		bool		found = resolve_number(&model, wanted, alias, &number);
+		int64		newest = number.version_id;
 
-		if (row != NULL && !(found && found_in_snapshot(&model, wanted, &number)) &&
+		if (row != NULL && (when == AGAIN || !(found && found_in_snapshot(&model, wanted, &number))) &&
 			scan_meant(&model, wanted, alias, &number))
 			found = true;
+		if (when != PLANNING && number.version_id != newest)
+			ResetPlanCache();	/* plans of an old snapshot have heard of the new version, and would not again */
 		if (!found)
 		{
 			if (missing_ok)
@@ -834,7 +838,7 @@ resolve(const char *text, MlPrivilege need, bool missing_ok, MlWhen when, MlMode
 	/* The lookups may have run code that used it. */
 	if (when != NOW && (row = ml_meant_find(name, wanted, alias)) != NULL)
 	{
-		row->uses += when == EXECUTING;
+		row->uses += when == EXECUTING;	/* AGAIN is the same call */
 		row->model_id = model.model_id;
 		row->version_id = number.version_id;
 		row->version = number.version;
@@ -856,6 +860,12 @@ bool
 ml_catalog_resolve_plan(const char *text, MlPrivilege need, MlModelRef *ref)
 {
 	return resolve(text, need, true, PLANNING, ref);
+}
+
+void
+ml_catalog_resolve_again(const char *text, MlPrivilege need, MlModelRef *ref)
+{
+	resolve(text, need, false, AGAIN, ref);
 }
 
 void

@@ -39,6 +39,12 @@ extern bool ml_catalog_resolve(const char *text, MlPrivilege need, bool missing_
 extern bool ml_catalog_resolve_plan(const char *text, MlPrivilege need, MlModelRef *ref);
 extern void ml_catalog_resolve_query(const char *text, MlPrivilege need, MlModelRef *ref);
 
+/*
+ * When the version that it gave cannot be read any more: a snapshot can show a change
+ * whose message to forget what is remembered comes later.
+ */
+extern void ml_catalog_resolve_again(const char *text, MlPrivilege need, MlModelRef *ref);
+
 /* From now on this version, in the current statement; 40001 if another call has used the other one. */
 extern void ml_catalog_stay(const char *text, int64 version_id);
 extern void ml_catalog_changed_columns(const char *name) pg_attribute_noreturn();

@@ -201,6 +201,8 @@ load_named(MlSite *site, FunctionCallInfo fcinfo, const text *name, MemoryContex
 	MlModelRef	ref;
 
 	ml_catalog_resolve_query(text_to_cstring(name), site->need, &ref);
+	if (ml_cache_kept(ref.version_id, ref.model_id, cxt) == NULL && ml_catalog_model_of(ref.version_id) == 0)
+		ml_catalog_resolve_again(text_to_cstring(name), site->need, &ref);
 	site->version_id = ref.version_id;
 	site->in_order = site->model_form == ML_BY_VERSION || site->names_arg < 0;
 	if (site->model_form == ML_BY_VERSION)
