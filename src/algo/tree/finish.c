@@ -115,7 +115,7 @@ ml_grower_finish(MlGrower *grower)
 	MlNodes    *nodes = &grower->nodes;
 	Finished   *finished = ml_alloc(1, sizeof(Finished));
 	MlTree	   *tree = &finished->tree;
-	int			classes = nodes->classes;
+	int			classes = nodes->bare ? 0 : nodes->classes;
 	int			words = nodes->words;
 	int			n = 1;
 	int		   *queue;

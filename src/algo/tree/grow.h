@@ -19,6 +19,7 @@ typedef struct MlGrowth
 {
 	MlCriterion criterion;
 	int			classes;		/* GINI, ENTROPY */
+	bool		bare;			/* GINI, ENTROPY: nodes of the finished tree come without counts, which take nodes x classes */
 	int			max_depth;		/* 0: no limit */
 	int			max_leaves;		/* 0: no limit */
 	bool		best_first;		/* the leaf with the greatest gain next; otherwise level by level */
@@ -68,7 +69,7 @@ typedef struct MlGrown
 	double		value;			/* GRADIENT: what the node would predict as a leaf, not yet times a learning rate */
 	double		low;			/* limits of value by monotone columns, for whoever computes it anew */
 	double		high;
-	double	   *counts;			/* GINI, ENTROPY: classes, in units of weight (h_unit applied) */
+	double	   *counts;			/* GINI, ENTROPY: classes, in units of weight (h_unit applied); NULL when bare */
 } MlGrown;
 
 typedef struct MlTree

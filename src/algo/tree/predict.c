@@ -114,13 +114,12 @@ add_leaves(const MlTrees *trees, int t, int n, const uint32_t *at, double *out)
 	}
 	for (int k = 0; k < n; k++)
 	{
-		const double *value = trees->value + (size_t) trees->leaf[at[k]] * trees->width;
+		uint32_t	leaf = trees->leaf[at[k]];
 
 		if (trees->width == 1)
-			out[trees->output[t + k]] += *value;
+			out[trees->output[t + k]] += trees->value[leaf];
 		else
-			for (int j = 0; j < trees->width; j++)
-				out[j] += value[j];
+			ml_trees_add_leaf(trees, leaf, out);
 	}
 }
 
@@ -192,20 +191,19 @@ add_categories(const MlTrees *trees, const double *x, double *out)
 
 /* From the sum of the trees to the margin. */
 static void
-complete(const MlTrees *trees, double *out)
+complete(const MlTrees *trees, int ntrees, double *out)
 {
 	for (int k = 0; k < trees->outputs; k++)
 	{
-		if (trees->average && trees->ntrees > 0)
-			out[k] /= trees->ntrees;
+		if (trees->average && ntrees > 0)
+			out[k] /= ntrees;
 		out[k] += trees->base[k];
 	}
 }
 
 void
-ml_trees_margin(const MlTrees *trees, const double *x, double *out)
+ml_trees_add_up(const MlTrees *trees, const double *x, double *out)
 {
-	memset(out, 0, sizeof(double) * trees->outputs);
 	if (trees->categories && trees->p > WORD_COLUMNS)
 		add_trees(trees, x, out, ANY);
 	else if (trees->categories)
@@ -214,7 +212,14 @@ ml_trees_margin(const MlTrees *trees, const double *x, double *out)
 		add_trees(trees, x, out, MISSING);
 	else
 		add_trees(trees, x, out, NUMBERS);
-	complete(trees, out);
+}
+
+void
+ml_trees_margin(const MlTrees *trees, const double *x, double *out)
+{
+	memset(out, 0, sizeof(double) * trees->outputs);
+	ml_trees_add_up(trees, x, out);
+	complete(trees, trees->ntrees, out);
 }
 
 /* Makes n numbers >= 0 add up to 1. */
@@ -266,6 +271,13 @@ apply_link(const MlTrees *trees, double *out)
 			out[0] = exp2(-out[0] / trees->scale);
 			break;
 	}
+}
+
+void
+ml_trees_complete(const MlTrees *trees, int ntrees, double *out)
+{
+	complete(trees, ntrees, out);
+	apply_link(trees, out);
 }
 
 /* Two classes may have an output each, but only the second's number is asked for. */
