@@ -178,6 +178,55 @@ ml_tree_free(MlTree *tree)
 	ml_free(finished);
 }
 
+static void
+free_if(void *memory)
+{
+	if (memory != NULL)
+		ml_free(memory);
+}
+
+void
+ml_grower_free(MlGrower *grower)
+{
+	for (int t = 0; t < grower->nlanes; t++)
+	{
+		MlLane	   *lane = grower->lane + t;
+
+		ml_search_free(&lane->search);
+		ml_adder_free(&lane->adder);
+		ml_subtree_free(lane->subtree);
+		ml_free(lane->spare);
+		if (t > 0)
+			ml_free(lane->cells);
+	}
+	for (int t = 0; grower->leaves != NULL && t < ml_threads; t++)
+	{
+		ml_free(grower->leaves[t].node);
+		ml_free(grower->leaves[t].start);
+		ml_free(grower->leaves[t].of);
+		ml_free(grower->leaves[t].spare);
+		free_if(grower->leaves[t].rows);
+	}
+	for (int slot = 0; slot < grower->nslots; slot++)
+		ml_free(grower->slot[slot]);
+	for (int c = 0; c < grower->nchunks; c++)
+		ml_free(grower->chunk[c].segment);
+	ml_nodes_free(&grower->nodes);
+	free_if(grower->leaves);
+	free_if(grower->chunk);
+	free_if(grower->open);
+	free_if(grower->holder);
+	ml_free(grower->slot);
+	ml_free(grower->slot_node);
+	ml_free(grower->lane);
+	ml_free(grower->waiting);
+	ml_free(grower->left);
+	ml_free(grower->goes);
+	ml_free(grower->block);
+	ml_free(grower->in_tree);
+	ml_free(grower);
+}
+
 /* ---- rows and leaves ---- */
 
 int

@@ -739,6 +739,7 @@ ml_forest_fit(const MlProblem *problem, MlData *data, const MlForestParams *para
 	for (int i = 0; i < params->n_estimators; i++)
 		grow_tree(&t, i);
 	ml_parts_end(&t.forest->trees);
+	ml_grower_free(t.grower);	/* what comes now needs memory, too */
 	if (params->bootstrap && !problem->draft)
 		measure_oob(&t, data);
 	ml_matrix_free(t.matrix);

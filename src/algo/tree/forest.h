@@ -63,7 +63,7 @@ extern const char *const ml_forest_criteria[];
 	offsetof(MlForestParams, bootstrap), with_bootstrap, 0, 0, NULL}, \
 	{"subsample", "rows in a tree's sample, as a share of all", ML_PARAM_REAL, \
 	offsetof(MlForestParams, subsample), "1", 0.001, 1, NULL}, \
-	ML_TREE_PARAMS("256")
+	ML_TREE_PARAMS("1024")
 
 /* What is the same in all of the algorithms; format 2: leaves of many classes keep those they have. */
 #define ML_FOREST_ALGORITHM \

@@ -83,6 +83,9 @@ typedef struct MlTree
 typedef struct MlGrower MlGrower;
 extern MlGrower *ml_grower_create(MlMatrix *matrix, const MlGrowth *growth);
 
+/* Gives back most of what it takes, before the training ends; finished trees stay. */
+extern void ml_grower_free(MlGrower *grower);
+
 /*
  * Before: every block's `order` and in_tree say which rows are in the tree (all
  * but those of no gradient, say) and `gradient` is set.  After: rows of a leaf

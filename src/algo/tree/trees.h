@@ -45,11 +45,11 @@ typedef struct MlTreeNode
 
 /*
  * A category split of a column with few levels has in the place of its threshold
- * a word of 64 bits: bit l says that level l goes right, the last one that missing
- * values do, the one before that any other x does.
+ * a word of 64 bits: bit l says that level l goes right, the next one that any other x
+ * does, the last one that missing values do.  None of these bits is set in the NaN of a leaf.
  */
-#define ML_WORD_LEVELS 62
-#define ML_WORD_OTHERS 62
+#define ML_WORD_LEVELS 50
+#define ML_WORD_OTHERS 50
 #define ML_WORD_MISSING 63
 
 typedef struct MlTrees
