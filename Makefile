@@ -78,7 +78,7 @@ installcheck: unit
 FUZZ_CC ?= clang-14
 FUZZ_SECONDS ?= 600
 FUZZ_DIR = test/fuzz/build
-FUZZ_FLAGS = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -ffunction-sections -fdata-sections \
+FUZZ_FLAGS = -g -O1 -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=undefined,float-cast-overflow -ffunction-sections -fdata-sections \
 	-w -D_GNU_SOURCE $(BLAS_FLAGS) -Isrc -Itest/fuzz -I$(shell $(PG_CONFIG) --includedir-server)
 FUZZ_SOURCES = test/fuzz/server.c $(patsubst %,src/core/%.c,model profile encode dict host registry) $(NUM_OBJS:.o=.c) $(ALGORITHMS)
 FUZZ_OBJS = $(patsubst %.c,$(FUZZ_DIR)/%.o,$(FUZZ_SOURCES))
@@ -96,7 +96,7 @@ fuzz: $(FUZZ_DIR)/model $(FUZZ_DIR)/import
 		perl -ne 'chomp; print pack("H*", substr($$_, 50)); exit' $$f >$(FUZZ_DIR)/seeds/$$(basename $$f .hex); done
 	ASAN_OPTIONS=detect_leaks=0 $(FUZZ_DIR)/model $(FUZZ_LIMIT) $(FUZZ_OPTIONS) \
 		$(FUZZ_DIR)/corpus $(FUZZ_DIR)/seeds
-	ASAN_OPTIONS=detect_leaks=0 $(FUZZ_DIR)/import $(FUZZ_LIMIT) $(FUZZ_OPTIONS) \
+	ASAN_OPTIONS=detect_leaks=0 $(FUZZ_DIR)/import $(FUZZ_LIMIT) $(FUZZ_OPTIONS) -dict=test/fuzz/import.dict \
 		$(FUZZ_DIR)/import_corpus test/data/models
 
 # The tests under AddressSanitizer and its kin; PG_CONFIG names a server built with them (docs/testing.md).

@@ -367,6 +367,19 @@ ml_cache_version(int64 version_id, MemoryContext until)
 }
 
 const MlModel *
+ml_cache_kept(int64 version_id, int64 model_id, MemoryContext until)
+{
+	MlCacheKey	key;
+	MlCacheEntry *entry;
+
+	memset(&key, 0, sizeof(key));
+	key.relation = ml_catalog_relation();
+	memcpy(key.id, &version_id, sizeof(version_id));
+	entry = find(&key);
+	return entry != NULL && entry->model_id == model_id ? pin_entry(entry, until) : NULL;
+}
+
+const MlModel *
 ml_cache_value(struct varlena *value, MemoryContext until)
 {
 	struct varlena *flat = (struct varlena *) PG_DETOAST_DATUM(PointerGetDatum(value));

@@ -15,6 +15,9 @@
 extern const MlModel *ml_cache_version(int64 version_id, MemoryContext until);
 extern const MlModel *ml_cache_value(struct varlena *value, MemoryContext until);
 
+/* The same if it is at hand, even if the version has been dropped; NULL when it is not, or is none of that model. */
+extern const MlModel *ml_cache_kept(int64 version_id, int64 model_id, MemoryContext until);
+
 extern void ml_cache_init(void);	/* at load: the invalidation callback */
 
 #endif

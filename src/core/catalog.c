@@ -171,16 +171,25 @@ typedef struct MlVersionSeen
 	MlCatalogVersion row;
 } MlVersionSeen;
 
-/* The snapshot that the remembered rows were read under; all zero: the newest. */
-typedef struct MlSnapshotTag
+/* A name and what stands behind it, as ml_catalog_split takes them apart; no stray bytes. */
+typedef struct MlMeantKey
 {
-	bool		parallel;
-	TransactionId xmin;
-	TransactionId xmax;
-	uint32		xcnt;
-	int32		subxcnt;
-	CommandId	curcid;
-} MlSnapshotTag;
+	NameData	name;
+	NameData	alias;
+	int			wanted;
+} MlMeantKey;
+
+/* What it meant to the statement with that snapshot. */
+typedef struct MlMeantRow
+{
+	MlMeantKey	key;
+	MlSnapshotTag tag;
+	int64		model_id;
+	int64		version_id;
+	int			version;
+} MlMeantRow;
+
+static HTAB *meant;
 
 static struct
 {
@@ -188,7 +197,7 @@ static struct
 	bool		stale;
 	uint64		generation;
 	int64		count;
-	MlSnapshotTag tag;
+	MlSnapshotTag tag;			/* of the snapshot they were read under, in a parallel query */
 	HTAB	   *models;
 	HTAB	   *names;
 	HTAB	   *numbers;
@@ -414,6 +423,30 @@ create_hash(const char *name, Size keysize, Size entrysize)
 	return hash_create(name, 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
+void
+ml_snapshot_tag(MlSnapshotTag *tag)
+{
+	memset(tag, 0, sizeof(*tag));
+	if (ActiveSnapshotSet())
+	{
+		Snapshot	snapshot = GetActiveSnapshot();
+
+		/* Running transactions only leave the set below xmax: equal numbers are an equal set. */
+		tag->set = true;
+		tag->xmin = snapshot->xmin;
+		tag->xmax = snapshot->xmax;
+		tag->xcnt = snapshot->xcnt;
+		tag->subxcnt = snapshot->subxcnt;
+		tag->curcid = snapshot->curcid;
+	}
+}
+
+bool
+ml_snapshot_same(const MlSnapshotTag *a, const MlSnapshotTag *b)
+{
+	return a->set && b->set && memcmp(a, b, sizeof(*a)) == 0;
+}
+
 /* Forgets rows that may be old, or that this query must not see, and makes room for new ones. */
 static void
 refresh_rows(void)
@@ -421,18 +454,8 @@ refresh_rows(void)
 	MlSnapshotTag tag;
 
 	memset(&tag, 0, sizeof(tag));
-	if (IsInParallelMode() && ActiveSnapshotSet())
-	{
-		Snapshot	snapshot = GetActiveSnapshot();
-
-		/* Running transactions only leave the set below xmax: equal numbers are an equal set. */
-		tag.parallel = true;
-		tag.xmin = snapshot->xmin;
-		tag.xmax = snapshot->xmax;
-		tag.xcnt = snapshot->xcnt;
-		tag.subxcnt = snapshot->subxcnt;
-		tag.curcid = snapshot->curcid;
-	}
+	if (IsInParallelMode())
+		ml_snapshot_tag(&tag);
 	if (rows.cxt != NULL && !rows.stale && rows.count < MAX_ROWS &&
 		memcmp(&tag, &rows.tag, sizeof(tag)) == 0)
 		return;
@@ -457,7 +480,7 @@ snapshots_to_try(Snapshot *list)
 {
 	int			n = 0;
 
-	if (rows.tag.parallel)
+	if (rows.tag.set)
 		list[n++] = GetActiveSnapshot();
 	list[n++] = NULL;
 	return n;
@@ -813,14 +836,51 @@ number_missing(const MlCatalogModel *model, int wanted, const char *alias)
 					wanted == ML_CURRENT ? model->current : wanted)));
 }
 
-bool
-ml_catalog_resolve(const char *text, MlPrivilege need, bool missing_ok, MlModelRef *ref)
+/*
+ * The entry for what the name means to the current statement, made when there is
+ * none; model_id is 0 then.  NULL: there is nothing to remember it by, or no need:
+ * the processes of a parallel query read under one snapshot.
+ */
+static MlMeantRow *
+find_meant(const char *name, int wanted, const char *alias)
+{
+	HASHCTL		ctl = {.keysize = sizeof(MlMeantKey), .entrysize = sizeof(MlMeantRow), .hcxt = CacheMemoryContext};
+	MlMeantKey	key;
+	MlSnapshotTag tag;
+	MlMeantRow *row;
+	bool		found;
+
+	ml_snapshot_tag(&tag);
+	if (IsInParallelMode() || !tag.set)
+		return NULL;
+	if (meant != NULL && hash_get_num_entries(meant) >= MAX_ROWS)
+	{
+		hash_destroy(meant);
+		meant = NULL;
+	}
+	if (meant == NULL)
+		meant = hash_create("ml_ext meant", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	memset(&key, 0, sizeof(key));
+	namestrcpy(&key.name, name);
+	if (wanted == ML_ALIAS)
+		namestrcpy(&key.alias, alias);
+	key.wanted = wanted;
+	row = hash_search(meant, &key, HASH_ENTER, &found);
+	if (!found || !ml_snapshot_same(&row->tag, &tag))
+		row->model_id = 0;
+	row->tag = tag;
+	return row;
+}
+
+static bool
+resolve(const char *text, MlPrivilege need, bool missing_ok, bool steady, MlModelRef *ref)
 {
 	char		name[NAMEDATALEN];
 	char		alias[NAMEDATALEN];
 	int			wanted;
 	MlCatalogModel model;
 	MlNumberRow number;
+	MlMeantRow *row;
 
 	ml_catalog_split(text, name, &wanted, alias);
 	AcceptInvalidationMessages();	/* a transaction that holds its locks hears of no commit otherwise */
@@ -831,17 +891,41 @@ ml_catalog_resolve(const char *text, MlPrivilege need, bool missing_ok, MlModelR
 		ml_acl_missing(name);
 	}
 	ml_acl_require(&model, need);
-	if (!resolve_number(&model, wanted, alias, &number))
+	row = steady ? find_meant(name, wanted, alias) : NULL;
+	if (row != NULL && row->model_id == model.model_id)
+	{
+		number.version_id = row->version_id;
+		number.version = row->version;
+	}
+	else if (!resolve_number(&model, wanted, alias, &number))
 	{
 		if (missing_ok)
 			return false;
 		number_missing(&model, wanted, alias);
+	}
+	else if (steady && (row = find_meant(name, wanted, alias)) != NULL)	/* the lookup may have used it */
+	{
+		row->model_id = model.model_id;
+		row->version_id = number.version_id;
+		row->version = number.version;
 	}
 	ref->model_id = model.model_id;
 	ref->version_id = number.version_id;
 	ref->version = number.version;
 	strlcpy(ref->name, model.name, NAMEDATALEN);
 	return true;
+}
+
+bool
+ml_catalog_resolve(const char *text, MlPrivilege need, bool missing_ok, MlModelRef *ref)
+{
+	return resolve(text, need, missing_ok, false, ref);
+}
+
+bool
+ml_catalog_resolve_steady(const char *text, MlPrivilege need, bool missing_ok, MlModelRef *ref)
+{
+	return resolve(text, need, missing_ok, true, ref);
 }
 
 static void
@@ -865,6 +949,26 @@ ml_catalog_check(int64 version_id, MlPrivilege need)
 		model.level == ML_NO_PRIVILEGE)
 		version_missing(version_id);
 	ml_acl_require(&model, need);
+}
+
+int64
+ml_catalog_model_of(int64 version_id)
+{
+	Relation	rel = open_table(T_VERSION);
+	int64		model_id = 0;
+
+	for (int i = 0; i < 1 + ActiveSnapshotSet() && model_id == 0; i++)
+	{
+		SysScanDesc scan = begin_scan(rel, BY_VERSION_ID, 1, Int64GetDatum(version_id), 0,
+									  i == 0 ? NULL : GetActiveSnapshot());
+		HeapTuple	tuple = systable_getnext(scan);
+
+		if (HeapTupleIsValid(tuple))
+			model_id = DatumGetInt64(field_value(rel, tuple, V_MODEL_ID));
+		systable_endscan(scan);
+	}
+	table_close(rel, AccessShareLock);
+	return model_id;
 }
 
 /* Also sees a version that was dropped while the query runs whose snapshot still has it. */

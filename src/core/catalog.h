@@ -31,7 +31,27 @@ typedef struct MlModelRef
 /* 'churn', 'churn@3', 'churn@champion', 'churn@challenger'.  False only when missing_ok. */
 extern bool ml_catalog_resolve(const char *text, MlPrivilege need, bool missing_ok, MlModelRef *ref);
 
-/* Checked again at execution, for plans made under another role. */
+/*
+ * The same for a prediction in a query: a name means one version in all of a
+ * statement, whatever is committed meanwhile, and in all processes of a parallel one.
+ */
+extern bool ml_catalog_resolve_steady(const char *text, MlPrivilege need, bool missing_ok, MlModelRef *ref);
+
+/* Tells snapshots apart. */
+typedef struct MlSnapshotTag
+{
+	bool		set;			/* false: there is no snapshot */
+	TransactionId xmin;
+	TransactionId xmax;
+	uint32		xcnt;
+	int32		subxcnt;
+	CommandId	curcid;
+} MlSnapshotTag;
+
+extern void ml_snapshot_tag(MlSnapshotTag *tag);	/* of the active snapshot */
+extern bool ml_snapshot_same(const MlSnapshotTag *a, const MlSnapshotTag *b);
+
+/* For what has worked with a version since it was resolved. */
 extern void ml_catalog_check(int64 version_id, MlPrivilege need);
 
 /* The stored value, detoasted, in the current context.  No privilege check; 42704 when gone. */
@@ -79,6 +99,9 @@ extern void ml_catalog_check_store(const char *name);
 
 /* A name that can be used: 42602 for empty, over-long, or with '@'. */
 extern void ml_catalog_check_name(const char *name);
+
+/* The model of a version that is there, or was when the query began; 0: there is none. */
+extern int64 ml_catalog_model_of(int64 version_id);
 
 /* The relation whose relcache invalidation means "some model changed". */
 extern Oid	ml_catalog_relation(void);

@@ -43,8 +43,11 @@
 #if PG_VERSION_NUM >= 160000
 #define ml_function_aclcheck(function, role) \
 	object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE)
+#define ml_schema_aclcheck(schema, role) \
+	object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE)
 #else
 #define ml_function_aclcheck(function, role) pg_proc_aclcheck(function, role, ACL_EXECUTE)
+#define ml_schema_aclcheck(schema, role) pg_namespace_aclcheck(schema, role, ACL_USAGE)
 #endif
 
 /* The i-th (from 1) entry of the local copy of the backends' states. */

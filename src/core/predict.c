@@ -11,9 +11,11 @@
  * query; what depends on the model in a child of it that also holds the pin in
  * the cache, and what depends on the row type in a child of that.
  *
- * A name is resolved once a query.  An expression of PL/pgSQL keeps its call
- * sites over the queries of a transaction, so a site looks again when the
- * catalog has changed and the snapshot is another one.
+ * A name is resolved once a query, also one that the planner has resolved, since
+ * a model may change between planning and execution; should the version that it
+ * means by then need other columns, the planned one predicts.  An expression of
+ * PL/pgSQL keeps its call sites over the queries of a transaction, so a site looks
+ * again when the catalog has changed and the snapshot is another one.
  *
  * The forms of a function (model by name, version or value; row as record,
  * jsonb, numbers or columns) share one C function, and differ in the types
@@ -48,26 +50,13 @@
 
 /* ---- the model ---- */
 
-static void
-note_snapshot(MlSite *site)
-{
-	if (ActiveSnapshotSet())
-	{
-		Snapshot	snapshot = GetActiveSnapshot();
-
-		site->snapshot_xmin = snapshot->xmin;
-		site->snapshot_xmax = snapshot->xmax;
-		site->snapshot_cid = snapshot->curcid;
-	}
-}
-
 static bool
 same_snapshot(const MlSite *site)
 {
-	Snapshot	snapshot = ActiveSnapshotSet() ? GetActiveSnapshot() : NULL;
+	MlSnapshotTag tag;
 
-	return snapshot != NULL && site->snapshot_xmin == snapshot->xmin &&
-		site->snapshot_xmax == snapshot->xmax && site->snapshot_cid == snapshot->curcid;
+	ml_snapshot_tag(&tag);
+	return ml_snapshot_same(&site->snapshot, &tag);
 }
 
 static bool
@@ -126,11 +115,14 @@ model_stands(const MlSite *site, FunctionCallInfo fcinfo)
 	switch (site->model_form)
 	{
 		case ML_BY_VERSION:
-			return PG_GETARG_INT64(0) == site->version_id;
 		case ML_BY_NAME:
 			if (site->generation != ml_catalog_generation() && !same_snapshot(site))
 				return false;
-			return site->model_const || same_text(site->key, PG_GETARG_TEXT_PP(0));
+			if (site->model_const)
+				return true;
+			if (site->model_form == ML_BY_VERSION && PG_GETARG_INT64(0) != site->planned)
+				return false;
+			return same_text(site->key, PG_GETARG_TEXT_PP(site->model_form == ML_BY_VERSION));
 		case ML_BY_VALUE:
 			if (site->model_const)
 				return true;
@@ -139,6 +131,67 @@ model_stands(const MlSite *site, FunctionCallInfo fcinfo)
 				memcmp(VARDATA_ANY(site->key), key, len) == 0;
 	}
 	return false;
+}
+
+/* Whether all columns of a model are among those that the call names. */
+static bool
+names_suffice(const MlModel *model, FunctionCallInfo fcinfo, int names_arg)
+{
+	const MlSchema *schema = model->encoder->schema;
+	Datum	   *names;
+	bool	   *nulls;
+	int			n;
+
+	if (PG_ARGISNULL(names_arg))
+		return false;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(names_arg), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &n);
+	for (int i = 0; i < schema->ncolumns; i++)
+	{
+		bool		found = false;
+
+		for (int k = 0; k < n && !found; k++)
+			found = !nulls[k] && strcmp(TextDatumGetCString(names[k]), schema->columns[i].name) == 0;
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+/* Another version than the planned one: unless only the planned one can do with the columns that are there. */
+static const MlModel *
+load_other(MlSite *site, FunctionCallInfo fcinfo, const MlModelRef *ref, MemoryContext cxt)
+{
+	const MlModel *planned = ml_cache_kept(site->planned, ref->model_id, cxt);
+	const MlModel *model = ml_cache_version(ref->version_id, cxt);
+
+	site->in_order = false;
+	if (names_suffice(model, fcinfo, site->names_arg))
+		return model;
+	if (planned == NULL && ml_catalog_model_of(site->planned) == ref->model_id)
+		planned = ml_cache_version(site->planned, cxt);
+	if (planned == NULL)
+		return model;			/* which is not satisfied with the row, and says so */
+	site->in_order = true;
+	site->version_id = site->planned;
+	return planned;
+}
+
+/* The version that a name means, or means by now. */
+static const MlModel *
+load_named(MlSite *site, FunctionCallInfo fcinfo, const text *name, MemoryContext cxt)
+{
+	MlModelRef	ref;
+
+	ml_catalog_resolve_steady(text_to_cstring(name), site->need, false, &ref);
+	site->version_id = ref.version_id;
+	site->in_order = site->model_form == ML_BY_VERSION || site->names_arg < 0;
+	if (site->model_form == ML_BY_VERSION)
+	{
+		site->planned = PG_GETARG_INT64(0);
+		if (site->planned != ref.version_id)
+			return load_other(site, fcinfo, &ref, cxt);
+	}
+	return ml_cache_version(ref.version_id, cxt);
 }
 
 /* Looks the model of this call up, checks the privilege, and makes room for a row of it. */
@@ -150,34 +203,26 @@ model_load(MlSite *site, FunctionCallInfo fcinfo)
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	const MlModel *model = NULL;
 	bytea	   *key = NULL;
-	int64		version = 0;
+	text	   *name;
 	uint64		seen = ml_catalog_generation();
 	char		bytes[MAX_VALUE_KEY];
 
+	site->model = NULL;
 	switch (site->model_form)
 	{
 		case ML_BY_NAME:
-			{
-				MlModelRef	ref;
-
-				key = make_key(VARDATA_ANY(PG_GETARG_TEXT_PP(0)), VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(0)));
-				ml_catalog_resolve(text_to_cstring(PG_GETARG_TEXT_PP(0)), site->need, false, &ref);
-				version = ref.version_id;
-				model = ml_cache_version(version, cxt);
-				break;
-			}
 		case ML_BY_VERSION:
-			version = PG_GETARG_INT64(0);
-			ml_catalog_check(version, site->need);
-			model = ml_cache_version(version, cxt);
+			name = PG_GETARG_TEXT_PP(site->model_form == ML_BY_VERSION);
+			key = make_key(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+			model = load_named(site, fcinfo, name, cxt);
 			break;
 		case ML_BY_VALUE:
 			key = make_key(bytes, value_key(PG_GETARG_DATUM(0), bytes));
 			model = ml_cache_value(PG_DETOAST_DATUM(PG_GETARG_DATUM(0)), cxt);
+			site->in_order = true;
 			break;
 	}
 
-	site->model = NULL;
 	site->row_ready = false;
 	site->class_key = NULL;
 	if (site->model_cxt != NULL)
@@ -190,10 +235,9 @@ model_load(MlSite *site, FunctionCallInfo fcinfo)
 	site->x = palloc(sizeof(double) * Max(model->encoder->p, 1));
 	site->out = palloc(sizeof(double) * site->outputs);
 	site->key = key;
-	site->version_id = version;
 	site->role = GetUserId();
 	site->generation = seen;
-	note_snapshot(site);
+	ml_snapshot_tag(&site->snapshot);
 	site->model = model;
 	MemoryContextSwitchTo(old);
 }
@@ -214,7 +258,7 @@ site_create(FunctionCallInfo fcinfo, MlPrivilege need)
 	site->class_arg = site->names_arg = -1;
 	site->row_form = ML_NO_ROW;
 	site->model_form = types[0] == TEXTOID ? ML_BY_NAME : types[0] == INT8OID ? ML_BY_VERSION : ML_BY_VALUE;
-	for (int i = 1; i < n; i++)
+	for (int i = site->model_form == ML_BY_VERSION ? 2 : 1; i < n; i++)
 	{
 		MlRowForm	form = types[i] == RECORDOID ? ML_ROW_RECORD :
 			types[i] == JSONBOID ? ML_ROW_JSONB :
@@ -237,7 +281,8 @@ site_create(FunctionCallInfo fcinfo, MlPrivilege need)
 	{
 		List	   *args = ((FuncExpr *) flinfo->fn_expr)->args;
 
-		site->model_const = args != NIL && IsA(linitial(args), Const);
+		site->model_const = args != NIL && IsA(linitial(args), Const) &&
+			(site->model_form != ML_BY_VERSION || IsA(lsecond(args), Const));
 	}
 	flinfo->fn_extra = site;
 	return site;
@@ -252,6 +297,8 @@ ml_site(FunctionCallInfo fcinfo, MlPrivilege need)
 		return NULL;
 	if (site == NULL)
 		site = site_create(fcinfo, need);
+	if (site->model_form == ML_BY_VERSION && PG_ARGISNULL(1))
+		return NULL;
 	if (!model_stands(site, fcinfo))
 		model_load(site, fcinfo);
 	return site;
@@ -419,7 +466,7 @@ row_setup_columns(MlSite *site, FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("columns cannot be given as an array"),
 				 errhint("Use ml_predict with a row, or with an array of numbers.")));
-	if (given != schema->ncolumns && site->names_arg < 0)
+	if (given != schema->ncolumns && site->in_order)
 		wrong_count(schema, given);
 	inputs_begin(site);
 	site->all_float8 = true;
@@ -427,7 +474,7 @@ row_setup_columns(MlSite *site, FunctionCallInfo fcinfo)
 	at = palloc(Max(schema->ncolumns, 1) * sizeof(int));
 	for (int i = 0; i < schema->ncolumns; i++)
 		at[i] = i;
-	if (site->names_arg >= 0)
+	if (!site->in_order)
 		find_names(site, fcinfo, given, at);
 	for (int i = 0; i < schema->ncolumns; i++)
 	{

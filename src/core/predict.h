@@ -14,7 +14,7 @@
 typedef enum MlModelForm
 {
 	ML_BY_NAME = 1,				/* text */
-	ML_BY_VERSION,				/* bigint: what the planner writes for a name */
+	ML_BY_VERSION,				/* bigint, text: what the planner writes for a name */
 	ML_BY_VALUE					/* ml_model */
 } MlModelForm;
 
@@ -47,6 +47,7 @@ typedef struct MlSite
 	int			row_arg;		/* argument: the row, or its first column */
 	int			class_arg;		/* argument with the class, or -1 */
 	int			names_arg;		/* ML_ROW_COLUMNS: argument with the columns' names, or -1: they are those of the model, in its order */
+	bool		in_order;		/* ML_ROW_COLUMNS: they are, whether there are names or not */
 	MlPrivilege need;
 	bool		model_const;	/* the model argument is a constant of the query */
 
@@ -54,10 +55,9 @@ typedef struct MlSite
 	const MlModel *model;
 	Oid			role;			/* whose privilege was checked */
 	uint64		generation;		/* of the catalog when the name was resolved */
-	TransactionId snapshot_xmin;	/* and the snapshot of that moment */
-	TransactionId snapshot_xmax;
-	CommandId	snapshot_cid;
-	bytea	   *key;			/* ML_BY_NAME: the name; ML_BY_VALUE: toast pointer or id */
+	MlSnapshotTag snapshot;		/* and the snapshot of that moment */
+	bytea	   *key;			/* ML_BY_VALUE: toast pointer or id; else the name */
+	int64		planned;		/* ML_BY_VERSION: the number given */
 	int64		version_id;		/* unless ML_BY_VALUE */
 	int			outputs;		/* numbers that algorithm->predict writes */
 	double	   *cells;

@@ -54,12 +54,12 @@ CREATE FUNCTION ml_predict(model ml_model, VARIADIC numbers float8[])
 COMMENT ON FUNCTION ml_predict(ml_model, VARIADIC float8[]) IS
 	'the value that the model predicts for a row; with two classes, the probability of the second. A model of more classes is an error (22023): use ml_classify or ml_probabilities. The values stand in the order of the model''s columns, NULL for an unknown one; another count of them is an error (22023), and so is a column that is not a number (42804).';
 
-CREATE FUNCTION ml_predict_columns(version bigint, VARIADIC columns "any")
+CREATE FUNCTION ml_predict_columns(version bigint, model text, names text[], VARIADIC columns "any")
 	RETURNS float8
 	AS 'MODULE_PATHNAME', 'ml_sql_predict'
 	LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION ml_predict_columns(bigint, VARIADIC "any") IS
-	'ml_predict as the planner writes it: the columns of the model, each as an argument, in its order';
+COMMENT ON FUNCTION ml_predict_columns(bigint, text, text[], VARIADIC "any") IS
+	'ml_predict as the planner writes it: the number of the version that the name of the model meant then, the name, and the columns of that version with their names. Where the name means another version when it runs, and that has no other columns, it predicts.';
 
 CREATE FUNCTION ml_predict_columns(model text, names text[], VARIADIC columns "any")
 	RETURNS float8
@@ -105,12 +105,12 @@ CREATE FUNCTION ml_classify(model ml_model, input jsonb)
 COMMENT ON FUNCTION ml_classify(ml_model, jsonb) IS
 	'the most likely class of a row, as the table of the training had it. A regression is an error (22023). The object''s keys are the names of the columns; each column must be there, as null where the value is unknown.';
 
-CREATE FUNCTION ml_classify_columns(version bigint, VARIADIC columns "any")
+CREATE FUNCTION ml_classify_columns(version bigint, model text, names text[], VARIADIC columns "any")
 	RETURNS text
 	AS 'MODULE_PATHNAME', 'ml_sql_classify'
 	LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION ml_classify_columns(bigint, VARIADIC "any") IS
-	'ml_classify as the planner writes it: the columns of the model, each as an argument, in its order';
+COMMENT ON FUNCTION ml_classify_columns(bigint, text, text[], VARIADIC "any") IS
+	'ml_classify as the planner writes it: the number of the version that the name of the model meant then, the name, and the columns of that version with their names. Where the name means another version when it runs, and that has no other columns, it predicts.';
 
 CREATE FUNCTION ml_classify_columns(model text, names text[], VARIADIC columns "any")
 	RETURNS text
@@ -156,12 +156,12 @@ CREATE FUNCTION ml_probability(model ml_model, input jsonb, class text)
 COMMENT ON FUNCTION ml_probability(ml_model, jsonb, text) IS
 	'the probability, 0 to 1, that a row is of the class. A class that the model does not know is an error (22023). The object''s keys are the names of the columns; each column must be there, as null where the value is unknown.';
 
-CREATE FUNCTION ml_probability_columns(version bigint, class text, VARIADIC columns "any")
+CREATE FUNCTION ml_probability_columns(version bigint, model text, class text, names text[], VARIADIC columns "any")
 	RETURNS float8
 	AS 'MODULE_PATHNAME', 'ml_sql_probability'
 	LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION ml_probability_columns(bigint, text, VARIADIC "any") IS
-	'ml_probability as the planner writes it: the columns of the model, each as an argument, in its order';
+COMMENT ON FUNCTION ml_probability_columns(bigint, text, text, text[], VARIADIC "any") IS
+	'ml_probability as the planner writes it: the number of the version that the name of the model meant then, the name, and the columns of that version with their names. Where the name means another version when it runs, and that has no other columns, it predicts.';
 
 CREATE FUNCTION ml_probability_columns(model text, class text, names text[], VARIADIC columns "any")
 	RETURNS float8
@@ -207,12 +207,12 @@ CREATE FUNCTION ml_probabilities(model ml_model, input jsonb)
 COMMENT ON FUNCTION ml_probabilities(ml_model, jsonb) IS
 	'an object with the probability of each class of a row; they add up to 1. A regression is an error (22023). The object''s keys are the names of the columns; each column must be there, as null where the value is unknown.';
 
-CREATE FUNCTION ml_probabilities_columns(version bigint, VARIADIC columns "any")
+CREATE FUNCTION ml_probabilities_columns(version bigint, model text, names text[], VARIADIC columns "any")
 	RETURNS jsonb
 	AS 'MODULE_PATHNAME', 'ml_sql_probabilities'
 	LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION ml_probabilities_columns(bigint, VARIADIC "any") IS
-	'ml_probabilities as the planner writes it: the columns of the model, each as an argument, in its order';
+COMMENT ON FUNCTION ml_probabilities_columns(bigint, text, text[], VARIADIC "any") IS
+	'ml_probabilities as the planner writes it: the number of the version that the name of the model meant then, the name, and the columns of that version with their names. Where the name means another version when it runs, and that has no other columns, it predicts.';
 
 CREATE FUNCTION ml_probabilities_columns(model ml_model, VARIADIC columns "any")
 	RETURNS jsonb

@@ -128,16 +128,18 @@ static MlGrid *
 load_grid(MlReader *reader)
 {
 	MlGrid	   *grid = palloc0(sizeof(MlGrid));
+	int			ndeciles;
 
 	grid->n = ml_read_finite(reader);
 	grid->mean = ml_read_f64(reader);
 	grid->sd = ml_read_f64(reader);
 	grid->exact = ml_read_u8(reader) != 0;
 	grid->ncuts = ml_read_u8(reader);
-	grid->ndeciles = ml_read_u8(reader);
-	if (grid->ndeciles > ML_DECILES)
-		ml_corrupt("A column has %d deciles.", grid->ndeciles);
-	for (int i = 0; i < grid->ndeciles; i++)
+	ndeciles = ml_read_u8(reader);
+	if (ndeciles > ML_DECILES)
+		ml_corrupt("A column has %d deciles.", ndeciles);
+	grid->ndeciles = ndeciles;
+	for (int i = 0; i < ndeciles; i++)
 		grid->decile[i] = ml_read_u8(reader);
 	for (int i = 0; i < ML_GRID_CUTS; i++)
 		grid->cut[i] = i < grid->ncuts ? ml_read_f64(reader) : INFINITY;

@@ -42,6 +42,7 @@
 #define BUFFER_SHARE 4			/* of a wide part may be its first buffer: to grow is to copy it all, twice */
 #define GROW_ROWS 32			/* buffers double only when they have been filled so often: small groups stay small */
 #define MAX_PARTS 101
+#define MAX_ROWS (INT64CONST(1) << 53)	/* doubles count so far, and sums of two counts are an int64 */
 #define PART_HEADER (offsetof(MlPart, state) / sizeof(double))
 
 /* ---- layout ---- */
@@ -486,6 +487,17 @@ ml_state_add(const MlSpec *spec, MlState *state, const double *cells, bool finit
 	return state;
 }
 
+/* What a state says of its rows may be invented. */
+static void
+add_rows(int64 *count, int64 more)
+{
+	if (more > MAX_ROWS - *count)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("states of more than %lld rows cannot be combined", (long long) MAX_ROWS)));
+	*count += more;
+}
+
 void
 ml_state_merge(const MlSpec *spec, MlState *state, const MlState *from)
 {
@@ -506,9 +518,9 @@ ml_state_merge(const MlSpec *spec, MlState *state, const MlState *from)
 		ml_state_flush(spec, other);
 	}
 	ml_state_flush(spec, state);
-	state->rows_read += other->rows_read;
-	state->rows_no_target += other->rows_no_target;
-	state->rows_missing += other->rows_missing;
+	add_rows(&state->rows_read, other->rows_read);
+	add_rows(&state->rows_no_target, other->rows_no_target);
+	add_rows(&state->rows_missing, other->rows_missing);
 	for (int i = 0; i < state->nparts; i++)
 	{
 		MlPart	   *a = ml_state_part(state, i);
@@ -554,6 +566,7 @@ check_state(const MlState *state, Size size)
 		state->nparts < 1 || state->nparts > MAX_PARTS || state->capacity > ML_TILE_ROWS ||
 		state->part_doubles > size || state->ncarry > size || state->flags > 0x0f ||
 		state->rows_read < 0 || state->rows_no_target < 0 || state->rows_missing < 0 ||
+		state->rows_read > MAX_ROWS || state->rows_no_target > MAX_ROWS || state->rows_missing > MAX_ROWS ||
 		!(state->holdout >= 0 && state->holdout < 1))
 		ml_corrupt("state has an impossible header");
 	if (state->nparts != 1 || state->pass != 0 || state->ncarry != 0 || state->level != 0 ||
@@ -577,7 +590,8 @@ check_state(const MlState *state, Size size)
 		const double *value = (const double *) part;
 
 		if (!(part->buffered >= 0 && part->buffered <= state->capacity) ||
-			part->buffered != floor(part->buffered) || !(part->n >= 0) || !(part->w >= 0))
+			part->buffered != floor(part->buffered) ||
+			!(part->n >= 0 && part->n <= MAX_ROWS) || !(part->w >= 0))
 			ml_corrupt("state has impossible counts");
 		for (Size j = 0; j < PART_HEADER + state->part_doubles; j++)
 			if (!isfinite(value[j]))

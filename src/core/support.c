@@ -4,9 +4,9 @@
  * A whole row as an argument costs the making of a row for each call, and hides
  * which columns are used.  When a plan is made and both the model and the shape
  * of the row are known, ml_predict('churn', t) is therefore written as
- * ml_predict_columns(version, t.age, t.balance, ...), with just the columns of
- * the model in its order; likewise ml_classify, ml_probability and
- * ml_probabilities.
+ * ml_predict_columns(version, 'churn', '{age,balance,...}', t.age, t.balance, ...),
+ * with just the columns of the model in its order; likewise ml_classify,
+ * ml_probability and ml_probabilities.
  *
  * Whatever cannot be rewritten without a change of meaning is left alone, and
  * what is wrong with it is said when it runs:
@@ -18,13 +18,15 @@
  * - fields of a ROW(...) with side effects that the model does not need.
  *
  * A plan made with a name depends on the catalog of models, rewritten or not,
- * so it is made anew when a model changes.  Privileges are checked again when
- * the rewritten call runs, since another role may run the plan.
+ * so it is made anew when a model changes.  The name is looked up and privileges
+ * are checked again when the rewritten call runs, since another role may run the
+ * plan, and a model may change between planning and execution.
  */
 #include "core/compat.h"
 
 #include "access/table.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "core/cache.h"
@@ -39,6 +41,7 @@
 #include "parser/parse_relation.h"
 #include "parser/parsetree.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -254,7 +257,7 @@ pick_columns(const MlSchema *schema, const RowColumns *row, List **picked)
 static Oid
 columns_function(Oid funcid, Oid model_type, bool has_class)
 {
-	Oid			types[3];
+	Oid			types[5];
 	int			n = 0;
 	char	   *schema = get_namespace_name(get_func_namespace(funcid));
 	char	   *name = get_func_name(funcid);
@@ -263,8 +266,12 @@ columns_function(Oid funcid, Oid model_type, bool has_class)
 	if (schema == NULL || name == NULL)
 		return InvalidOid;
 	types[n++] = model_type;
+	if (model_type == INT8OID)
+		types[n++] = TEXTOID;
 	if (has_class)
 		types[n++] = TEXTOID;
+	if (model_type == INT8OID)
+		types[n++] = TEXTARRAYOID;
 	types[n++] = ANYOID;
 	path = list_make2(makeString(schema), makeString(psprintf("%s_columns", name)));
 	return LookupFuncName(path, n, types, true);
@@ -285,11 +292,24 @@ plan_model(PlannerInfo *root, Const *given, MemoryContext cxt, Const **instead)
 		return ml_cache_value(PG_DETOAST_DATUM(given->constvalue), cxt);
 	}
 	root->glob->relationOids = list_append_unique_oid(root->glob->relationOids, ml_catalog_relation());
-	if (!ml_catalog_resolve(TextDatumGetCString(given->constvalue), ML_PREDICT, true, &ref))
+	if (!ml_catalog_resolve_steady(TextDatumGetCString(given->constvalue), ML_PREDICT, true, &ref))
 		return NULL;
 	*instead = makeConst(INT8OID, -1, InvalidOid, sizeof(int64),
 						 Int64GetDatum(ref.version_id), false, FLOAT8PASSBYVAL);
 	return ml_cache_version(ref.version_id, cxt);
+}
+
+/* The names of the model's columns as a constant. */
+static Node *
+column_names(const MlSchema *schema)
+{
+	Datum	   *names = palloc(Max(schema->ncolumns, 1) * sizeof(Datum));
+
+	for (int i = 0; i < schema->ncolumns; i++)
+		names[i] = CStringGetTextDatum(schema->columns[i].name);
+	return (Node *) makeConst(TEXTARRAYOID, -1, DEFAULT_COLLATION_OID, -1,
+							  PointerGetDatum(construct_array(names, schema->ncolumns, TEXTOID, -1, false, TYPALIGN_INT)),
+							  false, false);
 }
 
 static bool
@@ -308,6 +328,7 @@ rewrite_call(PlannerInfo *root, FuncExpr *call, MemoryContext cxt)
 	RowColumns	row;
 	List	   *args;
 	bool		has_class = list_length(call->args) > 2;
+	bool		named;
 	Oid			columns;
 
 	if (!IsA(given, Const) || given->constisnull)
@@ -316,15 +337,20 @@ rewrite_call(PlannerInfo *root, FuncExpr *call, MemoryContext cxt)
 	if (model == NULL)
 		return NULL;
 	schema = model->encoder->schema;
-	if (schema->ncolumns + 1 + has_class > FUNC_MAX_ARGS ||
+	named = instead->consttype == INT8OID;
+	if (schema->ncolumns + 1 + has_class + 2 * named > FUNC_MAX_ARGS ||
 		!row_columns(root, lsecond(call->args), &row) ||
 		!pick_columns(schema, &row, &args))
 		return NULL;
 	columns = columns_function(call->funcid, instead->consttype, has_class);
 	if (!OidIsValid(columns) || !may_execute(call->funcid))
 		return NULL;
+	if (named)
+		args = lcons(column_names(schema), args);
 	if (has_class)
 		args = lcons(lthird(call->args), args);
+	if (named)
+		args = lcons(given, args);
 	args = lcons(instead, args);
 	return (Node *) makeFuncExpr(columns, call->funcresulttype, args,
 								 call->funccollid, call->inputcollid, COERCE_EXPLICIT_CALL);

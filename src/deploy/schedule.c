@@ -49,7 +49,7 @@ require_cron(void)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("extension \"pg_cron\" is not installed in this database"),
 				 errhint("Add pg_cron to shared_preload_libraries, set cron.database_name to this database and run CREATE EXTENSION pg_cron; or call ml_retrain from a scheduler of your own.")));
-	if (pg_namespace_aclcheck(get_namespace_oid("cron", false), GetUserId(), ACL_USAGE) != ACLCHECK_OK)
+	if (ml_schema_aclcheck(get_namespace_oid("cron", false), GetUserId()) != ACLCHECK_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to schedule jobs"),
@@ -225,6 +225,10 @@ ML_FUNCTION(ml_sql_retrain_job)
 					 errmsg("the model is gone, and its schedule with it")));
 		PG_RETURN_VOID();
 	}
+	if (model.level == ML_NO_PRIVILEGE)	/* its name is none of his business */
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("model with number %lld does not exist", (long long) PG_GETARG_INT64(0))));
 	values[0] = CStringGetTextDatum(model.name);
 	nulls[0] = ' ';
 	for (int i = 1; i < lengthof(values); i++)
@@ -274,7 +278,7 @@ ML_FUNCTION(ml_sql_scheduled)
 
 	ml_result_begin(fcinfo, &rows);
 	if (!have_cron() ||
-		pg_namespace_aclcheck(get_namespace_oid("cron", false), GetUserId(), ACL_USAGE) != ACLCHECK_OK)
+		ml_schema_aclcheck(get_namespace_oid("cron", false), GetUserId()) != ACLCHECK_OK)
 		PG_RETURN_VOID();
 	nest = begin();
 	run("SELECT substr(j.jobname::text, length('" JOB_PREFIX "') + 1)::int8, NULL::name, j.jobid, j.username::name, j.schedule,"

@@ -128,11 +128,17 @@ make_grid(Dependence *d, int grid)
 
 /* ---- values for people ---- */
 
+/* Of a date or time that could be encoded, and so is finite. */
+static Timestamp
+microseconds(double cell)
+{
+	return (Timestamp) rint(cell * USECS_PER_SEC);
+}
+
 static char *
 cell_text(const MlColumn *column, double cell)
 {
 	int			len;
-	Timestamp	moment = (Timestamp) rint(cell * USECS_PER_SEC);
 
 	switch (column->kind)
 	{
@@ -143,11 +149,11 @@ cell_text(const MlColumn *column, double cell)
 		case ML_DATE:
 			return DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum((DateADT) floor(cell / SECS_PER_DAY))));
 		case ML_TIMESTAMP:
-			return DatumGetCString(DirectFunctionCall1(timestamp_out, TimestampGetDatum(moment)));
+			return DatumGetCString(DirectFunctionCall1(timestamp_out, TimestampGetDatum(microseconds(cell))));
 		case ML_TIMESTAMPTZ:
-			return DatumGetCString(DirectFunctionCall1(timestamptz_out, TimestampTzGetDatum(moment)));
+			return DatumGetCString(DirectFunctionCall1(timestamptz_out, TimestampTzGetDatum(microseconds(cell))));
 		case ML_TIME:
-			return DatumGetCString(DirectFunctionCall1(time_out, TimeADTGetDatum(moment)));
+			return DatumGetCString(DirectFunctionCall1(time_out, TimeADTGetDatum(microseconds(cell))));
 		default:
 			return float8out_internal(cell);
 	}
@@ -319,13 +325,15 @@ answer(FunctionCallInfo fcinfo, void (*fill) (Dependence *d, MlResultRows *resul
 {
 	MlResultRows result;
 	MemoryContext cxt;
+	MemoryContext caller;
 	Dependence	d;
 
 	ml_result_begin(fcinfo, &result);
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "ml_ext dependence", ALLOCSET_DEFAULT_SIZES);
-	MemoryContextSwitchTo(cxt);
+	caller = MemoryContextSwitchTo(cxt);
 	begin(&d, fcinfo);
 	fill(&d, &result);
+	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(cxt);
 }
 

@@ -272,11 +272,13 @@ ML_FUNCTION(ml_sql_importance_by)
 {
 	MlResultRows result;
 	MemoryContext cxt;
+	MemoryContext caller;
 
 	ml_result_begin(fcinfo, &result);
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "ml_ext importance", ALLOCSET_DEFAULT_SIZES);
-	MemoryContextSwitchTo(cxt);
+	caller = MemoryContextSwitchTo(cxt);
 	importance(fcinfo, &result);
+	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(cxt);
 	PG_RETURN_VOID();
 }

@@ -258,7 +258,7 @@ SELECT ml_probabilities('answer', to_jsonb(f)) FROM flowers f;
 SELECT ml_predict('answer', 1, 2);
 SELECT * FROM ml_explain('answer', ROW(1, 2));
 SELECT ml_predict_interval('answer', ROW(1, 2));
-SELECT ml_predict_columns(n, 1::float8, 2, 'red'::text) FROM generate_series(1::bigint, 1) n;
+SELECT ml_predict_columns(n, 'size', '{a,b,c}', 1::float8, 2, 'red'::text) FROM generate_series(1::bigint, 1) n;
 RESET ROLE;
 SELECT ml_revoke('size', 'regress_ml_user', 'predict');
 SET ROLE regress_ml_user;
@@ -302,4 +302,10 @@ SELECT ml_predict_columns(model, 1, ROW(2), 'red'::text) FROM kept WHERE k = 1;
 SELECT ml_predict_columns(model, 1, '2'::bytea, 'red'::text) FROM kept WHERE k = 1;
 SELECT ml_classify_columns(model, 1, 2, 'red'::text) FROM kept WHERE k = 1;
 \set VERBOSITY sqlstate
-SELECT ml_predict_columns(-1, 1, 2);
+SELECT ml_predict_columns(-1, 'missing', '{a,b}', 1, 2);
+-- what the planner writes, by hand: the name decides, not the number
+SELECT ml_predict_columns(NULL::bigint, 'size', '{a}', 1) IS NULL AS a, ml_predict_columns(1, NULL, '{a}', 1) IS NULL AS b;
+SELECT ml_predict_columns(-1, 'size', '{c,b,a}', 'red'::text, 2, 1.5) = ml_predict('size', ROW(1.5, 2, 'red')::flower) AS same;
+SELECT ml_predict_columns(-1, 'size', '{a,b}', 1, 2);
+SELECT ml_predict_columns(-1, 'size', NULL, 1, 2);
+SELECT ml_predict_columns(-1, 'size', '{a,b}', 1);

@@ -192,12 +192,13 @@ INSERT INTO answers SELECT 'una', * FROM pg_temp.try('reg_una');
 INSERT INTO answers SELECT 'sam', * FROM pg_temp.try('reg_sam');
 SELECT call, role, answer FROM answers ORDER BY call, array_position('{ann,max,vic,una,sam}', role);
 -- A member that does not inherit gets the group's rights by SET ROLE only.
-ALTER ROLE reg_max NOINHERIT;
+-- Up to 15 the role inherits or not, later the membership, which takes it from the role when granted.
+REVOKE reg_team FROM reg_max; ALTER ROLE reg_max NOINHERIT; GRANT reg_team TO reg_max;
 SET ROLE reg_max;
 SELECT ml_comment('m', 'as max');
 RESET ROLE; SET ROLE reg_team;
 SELECT ml_comment('m', 'as the team');
-RESET ROLE; ALTER ROLE reg_max INHERIT;
+RESET ROLE; REVOKE reg_team FROM reg_max; ALTER ROLE reg_max INHERIT; GRANT reg_team TO reg_max;
 
 -- Reserved promotion.
 SET SESSION AUTHORIZATION reg_max;

@@ -73,5 +73,6 @@ is($node->safe_psql('d', $ask), '20.000000', 'without its index it is only slowe
 boss('ALTER SCHEMA ml RENAME TO ml_was; CREATE SCHEMA ml');
 fails($ask, qr/schema "ml" does not belong to extension "ml_ext"/, 'another schema of that name is refused');
 
+$node->{ml_broken} = 1;
 $node->stop;
 done_testing();
