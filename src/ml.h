@@ -333,6 +333,7 @@ extern uint64_t ml_read_u64(MlReader *reader);
 extern double ml_read_f64(MlReader *reader);	/* may be NaN */
 extern double ml_read_finite(MlReader *reader);
 extern double *ml_read_f64s(MlReader *reader, size_t count);	/* finite ones; checks count before allocating */
+extern void ml_read_finites(MlReader *reader, double *values, size_t count);
 extern void ml_read_u32s(MlReader *reader, uint32_t *values, size_t count);
 extern char *ml_read_text(MlReader *reader);
 extern size_t ml_read_left(const MlReader *reader);

@@ -2,7 +2,7 @@
  * dataset.c - rows of doubles kept in memory up to a budget, the rest in a
  * temporary file.
  *
- * Rows are collected in chunks of about 1 MB that hold a multiple of
+ * Rows are collected in chunks of about 1 MB, or the budget, that hold a multiple of
  * ML_TILE_ROWS rows, so that tiles have the same borders whether the rows stay
  * in memory or not, and a training gives the same model either way.  When one
  * more chunk would pass the budget, the last one becomes the buffer through which
@@ -50,7 +50,7 @@ ml_dataset_create(int width, Size budget)
 											  ALLOCSET_SMALL_SIZES);
 	MlDataset  *ds = MemoryContextAllocZero(cxt, sizeof(MlDataset));
 	Size		row_bytes = mul_size(Max(width, 1), sizeof(double));
-	Size		tiles = CHUNK_BYTES / (row_bytes * ML_TILE_ROWS);
+	Size		tiles = Min(CHUNK_BYTES, budget) / (row_bytes * ML_TILE_ROWS);
 
 	ds->cxt = cxt;
 	ds->owner = CurrentResourceOwner;

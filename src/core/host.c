@@ -577,6 +577,46 @@ ml_read_finite(MlReader *reader)
 	return value;
 }
 
+#define NUMBERS_AT_ONCE 65536	/* between two looks at interrupts */
+
+/* The next `count` numbers of `size` bytes each. */
+static const char *
+take_numbers(MlReader *reader, size_t count, size_t size)
+{
+	if (count > ml_read_left(reader) / size)
+		ml_corrupt("%zu numbers were expected at byte %zu, but only %zu bytes are left.",
+				   count, reader->at, ml_read_left(reader));
+	return take(reader, count * size);
+}
+
+void
+ml_read_finites(MlReader *reader, double *values, size_t count)
+{
+	const uint64 infinite = UINT64CONST(0x7ff0000000000000);
+	const char *from = take_numbers(reader, count, sizeof(double));
+	size_t		start = reader->at - count * sizeof(double);
+
+	for (size_t done = 0, n; done < count; done += n)
+	{
+		bool		bad = false;
+
+		CHECK_FOR_INTERRUPTS();
+		n = Min(count - done, NUMBERS_AT_ONCE);
+		for (size_t i = done; i < done + n; i++)
+		{
+			uint64		bits;
+
+			memcpy(&bits, from + i * sizeof(bits), sizeof(bits));
+			bits = pg_ntoh64(bits);
+			bad |= (bits & infinite) == infinite;
+			memcpy(&values[i], &bits, sizeof(bits));
+		}
+		for (size_t i = done; bad && i < done + n; i++)
+			if (!isfinite(values[i]))
+				ml_corrupt("The number before byte %zu is not finite.", start + (i + 1) * sizeof(double));
+	}
+}
+
 double *
 ml_read_f64s(MlReader *reader, size_t count)
 {
@@ -586,22 +626,14 @@ ml_read_f64s(MlReader *reader, size_t count)
 		ml_corrupt("%zu numbers were expected at byte %zu, but only %zu bytes are left.",
 				   count, reader->at, ml_read_left(reader));
 	values = palloc_extended(count * sizeof(double), MCXT_ALLOC_HUGE);
-	for (size_t i = 0; i < count; i++)
-	{
-		if ((i & 0xffff) == 0xffff)
-			CHECK_FOR_INTERRUPTS();
-		values[i] = ml_read_finite(reader);
-	}
+	ml_read_finites(reader, values, count);
 	return values;
 }
 
 void
 ml_read_u32s(MlReader *reader, uint32_t *values, size_t count)
 {
-	if (count > ml_read_left(reader) / sizeof(uint32))
-		ml_corrupt("%zu numbers were expected at byte %zu, but only %zu bytes are left.",
-				   count, reader->at, ml_read_left(reader));
-	ml_copy(values, take(reader, count * sizeof(uint32)), count * sizeof(uint32));
+	ml_copy(values, take_numbers(reader, count, sizeof(uint32)), count * sizeof(uint32));
 	for (size_t i = 0; i < count; i++)
 		values[i] = pg_ntoh32(values[i]);
 }

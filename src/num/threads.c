@@ -43,6 +43,7 @@ static struct
 	.wanted = 1,
 };
 
+static pthread_mutex_t kernels = PTHREAD_MUTEX_INITIALIZER;
 static __thread int thread_number = 0;
 
 int
@@ -132,6 +133,18 @@ ml_threads_run(int n, void (*kernel) (void *arg, int i), void *arg)
 	while (pool.busy > 0)
 		pthread_cond_wait(&pool.done, &pool.lock);
 	pthread_mutex_unlock(&pool.lock);
+}
+
+void
+ml_threads_lock(void)
+{
+	pthread_mutex_lock(&kernels);
+}
+
+void
+ml_threads_unlock(void)
+{
+	pthread_mutex_unlock(&kernels);
 }
 
 void

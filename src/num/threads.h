@@ -18,6 +18,10 @@ extern void ml_threads_run(int n, void (*kernel) (void *arg, int i), void *arg);
 /* The number of the thread a kernel runs in, 0..ml_threads-1: for scratch space of its own. */
 extern int	ml_thread_number(void);
 
+/* Around what kernels write to the same place: one of them at a time, for microseconds. */
+extern void ml_threads_lock(void);
+extern void ml_threads_unlock(void);
+
 /* Ends the threads that wait for work; called when the training is over, also after an error. */
 extern void ml_threads_end(void);
 

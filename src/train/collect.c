@@ -16,7 +16,7 @@
 
 #define SAMPLE_ROWS 32768		/* a first fit on so many rows saves passes over all of them */
 #define SAMPLE_SALT 0x5a3b1e
-#define FIT_ROWS_BYTES ((Size) 1 << 20)	/* with fit the algorithm keeps the rows: memory is for that */
+#define FIT_ROWS_BYTES ((Size) 1 << 18)	/* with fit the algorithm keeps the rows: memory is for that */
 
 /* ---- collecting ---- */
 

@@ -503,6 +503,13 @@ ml_read_finite(MlReader *reader)
 	return value;
 }
 
+void
+ml_read_finites(MlReader *reader, double *values, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		values[i] = ml_read_finite(reader);
+}
+
 double *
 ml_read_f64s(MlReader *reader, size_t count)
 {
@@ -512,8 +519,7 @@ ml_read_f64s(MlReader *reader, size_t count)
 		ml_corrupt("%zu numbers were expected at byte %zu, but only %zu bytes are left.",
 				   count, reader->at, ml_read_left(reader));
 	values = ml_alloc(count, sizeof(double));
-	for (size_t i = 0; i < count; i++)
-		values[i] = ml_read_finite(reader);
+	ml_read_finites(reader, values, count);
 	return values;
 }
 

@@ -24,12 +24,16 @@
  * of mostly zeros still has fine bins for what is not zero.  Weights are whole numbers
  * here, in units of 2^-40 of the greatest, since sums of those do not depend on order.
  *
+ * Threads: ranges are found tile by tile, samples are filled and sorted column by column.
+ *
  * Memory: all from ml_alloc; sets and samples go as soon as they are of no use.
  */
 #include "cuts.h"
 
 #include <math.h>
 #include <string.h>
+
+#include "num/threads.h"
 
 #define DECIDE_ROWS 4096
 #define SET_ROOM 64				/* slots of a new set */
@@ -73,12 +77,22 @@ struct MlCutFinder
 	uint64_t	decide;			/* rows before samples are decided on */
 	size_t		room;			/* of a sample */
 	float		max_weight;
-	double	   *low;			/* p */
+	int			lanes;
+	double	   *low;			/* lanes x p */
 	double	   *high;
-	double	   *missing;		/* p: NaN when any value was */
+	double	   *missing;		/* lanes x p: NaN when any value was */
 	Column	   *column;			/* p */
-	uint64_t   *scratch;		/* for sorting a sample */
-	size_t		scratch_room;
+	uint64_t  **scratch;		/* lanes: for sorting a sample */
+
+	/* tiles that are being added */
+	const MlTile *tile;
+	int			ntiles;
+	const uint32_t *key;
+	uint64_t	limit;			/* the highest of all columns */
+	int		   *nrows;			/* by tile: rows with hashes below it ... */
+	int		   *rows_below;		/* ... and which: ML_TILE_ROWS a tile */
+	uint32_t   *hash;			/* ML_TILE_ROWS a tile */
+	int			first;			/* column of item 0, while samples are sorted */
 };
 
 static inline uint64_t
@@ -308,10 +322,20 @@ ml_cuts_create(const MlProblem *problem, int max_bin, uint64_t rows, bool weight
 	f->first_pass = true;
 	f->rows = rows;
 	f->room = rows < room ? (rows ? rows : 1) : room;
-	f->low = ml_alloc(p, sizeof(double));
-	f->high = ml_alloc(p, sizeof(double));
-	f->missing = ml_alloc(p, sizeof(double));
+	f->lanes = ml_threads;
+	f->low = ml_alloc((size_t) f->lanes * p, sizeof(double));
+	f->high = ml_alloc((size_t) f->lanes * p, sizeof(double));
+	f->missing = ml_alloc((size_t) f->lanes * p, sizeof(double));
+	f->scratch = ml_alloc(f->lanes, sizeof(uint64_t *));
+	f->nrows = ml_alloc(ML_CUT_TILES, sizeof(int));
+	f->rows_below = ml_alloc(ML_CUT_TILES * ML_TILE_ROWS, sizeof(int));
+	f->hash = ml_alloc(ML_CUT_TILES * ML_TILE_ROWS, sizeof(uint32_t));
 	f->column = ml_alloc(p, sizeof(Column));
+	for (size_t i = 0; i < (size_t) f->lanes * p; i++)
+	{
+		f->low[i] = INFINITY;
+		f->high[i] = -INFINITY;
+	}
 
 	/* what is kept of the first rows of all columns may take a quarter of the memory */
 	early = ml_memory_left() / 4 / entry_size(f) / (p > 0 ? p : 1) / ML_TILE_ROWS * ML_TILE_ROWS;
@@ -320,8 +344,6 @@ ml_cuts_create(const MlProblem *problem, int max_bin, uint64_t rows, bool weight
 		f->decide = early < ML_TILE_ROWS ? ML_TILE_ROWS : early;
 	for (int j = 0; j < p; j++)
 	{
-		f->low[j] = INFINITY;
-		f->high[j] = -INFINITY;
 		if (problem->levels && problem->levels[j] > 0)
 		{
 			f->column[j].stage = READY;
@@ -339,9 +361,10 @@ static void
 add_ranges(MlCutFinder *f, const MlTile *tile)
 {
 	int			p = f->problem->p;
-	double	   *restrict low = f->low;
-	double	   *restrict high = f->high;
-	double	   *restrict missing = f->missing;
+	size_t		lane = (size_t) ml_thread_number() * p;
+	double	   *restrict low = f->low + lane;
+	double	   *restrict high = f->high + lane;
+	double	   *restrict missing = f->missing + lane;
 
 	for (int i = 0; i < tile->n; i++)
 	{
@@ -370,7 +393,7 @@ static size_t
 sample_memory(const MlCutFinder *f)
 {
 	size_t		left = ml_memory_left();
-	size_t		kept = left / 4 + f->room * sizeof(double);
+	size_t		kept = left / 4 + f->lanes * f->room * sizeof(uint64_t);
 
 	return left > kept ? left - kept : 0;
 }
@@ -407,48 +430,95 @@ decide(MlCutFinder *f)
 	}
 }
 
-void
-ml_cuts_add(MlCutFinder *f, const MlTile *tile, const uint32_t *key)
+/* A kernel: ranges of a tile, and which of its rows may be in a sample. */
+static void
+add_tile(void *arg, int t)
 {
-	int			p = f->problem->p;
-	int			rows[ML_TILE_ROWS];
-	uint32_t	hash[ML_TILE_ROWS];
-	uint64_t	limit = 0;
+	MlCutFinder *f = arg;
+	const MlTile *tile = f->tile + t;
+	const uint32_t *key = f->key + t * ML_TILE_ROWS;
+	uint32_t   *hash = f->hash + t * ML_TILE_ROWS;
+	int		   *rows = f->rows_below + t * ML_TILE_ROWS;
+	uint64_t	limit = f->limit;
 	int			n = 0;
 
 	if (f->first_pass)
-	{
 		add_ranges(f, tile);
-		if (f->decide > 0 && f->seen + tile->n > f->decide)
-		{
-			decide(f);
-			f->decide = 0;
-		}
-	}
-	f->seen += tile->n;
-	for (int i = 0; tile->w && i < tile->n; i++)
-		f->max_weight = (float) tile->w[i] > f->max_weight ? (float) tile->w[i] : f->max_weight;
-	for (int j = 0; j < p; j++)
-		if (f->column[j].key && f->column[j].limit > limit)
-			limit = f->column[j].limit;
 	for (int i = 0; i < tile->n; i++)
 	{
 		hash[i] = (uint32_t) (mix(key[i] + UINT64_C(0x9e3779b97f4a7c15)) >> 32);
 		rows[n] = i;
 		n += hash[i] < limit;
 	}
+	f->nrows[t] = n;
+}
+
+/* A kernel: a column's values of the tiles go into its sample. */
+static void
+add_column(void *arg, int j)
+{
+	MlCutFinder *f = arg;
+	Column	   *c = &f->column[j];
+
+	for (int t = 0; c->key && t < f->ntiles; t++)
+		sample_add(c, f->tile + t, j, f->problem->p, f->rows_below + t * ML_TILE_ROWS, f->nrows[t],
+				   f->hash + t * ML_TILE_ROWS);
+}
+
+/* Adds the tiles' values to the sets of distinct ones. */
+static void
+add_to_sets(MlCutFinder *f)
+{
+	int			p = f->problem->p;
+
 	for (int j = 0; j < p; j++)
 	{
 		Column	   *c = &f->column[j];
 
-		if (c->set && !set_add(c, tile->x + j, tile->n, p, f->max_bin))
+		for (int t = 0; c->set && t < f->ntiles; t++)
+			if (!set_add(c, f->tile[t].x + j, f->tile[t].n, p, f->max_bin))
+			{
+				set_free(c);
+				if (c->stage == COUNTED)
+					c->stage = WAITING;
+			}
+	}
+}
+
+static void
+add_tiles(MlCutFinder *f)
+{
+	f->limit = 0;
+	for (int j = 0; j < f->problem->p; j++)
+		if (f->column[j].key && f->column[j].limit > f->limit)
+			f->limit = f->column[j].limit;
+	for (int t = 0; t < f->ntiles; t++)
+	{
+		const MlTile *tile = f->tile + t;
+
+		f->seen += tile->n;
+		for (int i = 0; tile->w && i < tile->n; i++)
+			f->max_weight = (float) tile->w[i] > f->max_weight ? (float) tile->w[i] : f->max_weight;
+	}
+	ml_threads_run(f->ntiles, add_tile, f);
+	add_to_sets(f);
+	ml_threads_run(f->problem->p, add_column, f);
+}
+
+void
+ml_cuts_add(MlCutFinder *f, const MlTile *tile, int n, const uint32_t *key)
+{
+	for (int at = 0; at < n; at += f->ntiles)
+	{
+		if (f->first_pass && f->decide > 0 && f->seen + tile[at].n > f->decide)
 		{
-			set_free(c);
-			if (c->stage == COUNTED)
-				c->stage = WAITING;
+			decide(f);
+			f->decide = 0;
 		}
-		if (c->key)
-			sample_add(c, tile, j, p, rows, n, hash);
+		f->tile = tile + at;
+		f->key = key + at * ML_TILE_ROWS;
+		f->ntiles = f->first_pass && f->decide > 0 ? 1 : n - at;
+		add_tiles(f);
 	}
 }
 
@@ -597,24 +667,48 @@ units(const MlCutFinder *f, float weight)
 	return whole > 0 ? whole : 1;
 }
 
+/* A kernel: sorts the sample of a column. */
+static void
+sort_sample(void *arg, int j)
+{
+	MlCutFinder *f = arg;
+	Column	   *c = &f->column[f->first + j];
+
+	if (c->stage == SAMPLED)
+		sort_keys(c->key, c->weight, c->n, f->scratch[ml_thread_number()], (float *) c->hash);
+}
+
+static void
+sort_samples(MlCutFinder *f)
+{
+	size_t		most = 0;
+
+	for (int j = 0; j < f->problem->p; j++)
+		if (f->column[j].stage == SAMPLED && f->column[j].n > most)
+			most = f->column[j].n;
+	for (int t = 0; t < f->lanes; t++)
+	{
+		if (f->scratch[t])
+			ml_free(f->scratch[t]);
+		f->scratch[t] = ml_alloc(most, sizeof(uint64_t));
+	}
+	for (f->first = 0; f->first < f->problem->p; f->first += f->lanes)
+	{
+		int			left = f->problem->p - f->first;
+
+		ml_check_interrupts();
+		ml_threads_run(left < f->lanes ? left : f->lanes, sort_sample, f);
+	}
+}
+
 /* The bins of a sampled column. */
 static void
 cut_sample(MlCutFinder *f, Column *c, MlBins *bins)
 {
-	uint64_t   *weight;
+	uint64_t   *weight = f->scratch[0];
 	size_t		n = 0;
 
-	if (f->scratch_room < c->n)
-	{
-		if (f->scratch)
-			ml_free(f->scratch);
-		f->scratch = ml_alloc(c->n, sizeof(uint64_t));
-		f->scratch_room = c->n;
-	}
-	sort_keys(c->key, c->weight, c->n, f->scratch, (float *) c->hash);
-
 	/* each value once */
-	weight = f->scratch;
 	for (size_t i = 0; i < c->n; i++)
 	{
 		uint64_t	more = c->weight ? units(f, c->weight[i]) : 1;
@@ -652,7 +746,15 @@ cut_set(Column *c, MlBins *bins)
 static void
 describe_columns(MlCutFinder *f, MlBins *bins)
 {
-	for (int j = 0; j < f->problem->p; j++)
+	int			p = f->problem->p;
+
+	for (size_t i = p; i < (size_t) f->lanes * p; i++)
+	{
+		f->low[i % p] = fmin(f->low[i % p], f->low[i]);
+		f->high[i % p] = fmax(f->high[i % p], f->high[i]);
+		f->missing[i % p] += f->missing[i];
+	}
+	for (int j = 0; j < p; j++)
 	{
 		bins[j].levels = f->problem->levels ? f->problem->levels[j] : 0;
 		bins[j].missing = isnan(f->missing[j]);
@@ -675,6 +777,7 @@ ml_cuts_finish_pass(MlCutFinder *f, MlBins *bins)
 	}
 	f->first_pass = false;
 	f->seen = 0;
+	sort_samples(f);
 	for (int j = 0; j < f->problem->p; j++)
 	{
 		Column	   *c = &f->column[j];
@@ -712,8 +815,13 @@ ml_cuts_free(MlCutFinder *f)
 		set_free(&f->column[j]);
 		sample_free(&f->column[j]);
 	}
-	if (f->scratch)
-		ml_free(f->scratch);
+	for (int t = 0; t < f->lanes; t++)
+		if (f->scratch[t])
+			ml_free(f->scratch[t]);
+	ml_free(f->scratch);
+	ml_free(f->nrows);
+	ml_free(f->rows_below);
+	ml_free(f->hash);
 	ml_free(f->low);
 	ml_free(f->high);
 	ml_free(f->missing);

@@ -19,8 +19,9 @@ typedef struct MlCutFinder MlCutFinder;
 /* weighted: tiles have weights.  Memory is that of the samples at most, and leaves a quarter of what there is. */
 extern MlCutFinder *ml_cuts_create(const MlProblem *problem, int max_bin, uint64_t rows, bool weighted);
 
-/* The next rows of a pass; key is each row's number for seeded choices. */
-extern void ml_cuts_add(MlCutFinder *finder, const MlTile *tile, const uint32_t *key);
+/* The next n tiles of a pass; key has ML_TILE_ROWS for each: the rows' numbers for seeded choices. */
+#define ML_CUT_TILES 32
+extern void ml_cuts_add(MlCutFinder *finder, const MlTile *tile, int n, const uint32_t *key);
 
 /* Ends a pass over the rows; false: another one is needed.  At the end all of `bins` but `first` is set. */
 extern bool ml_cuts_finish_pass(MlCutFinder *finder, MlBins *bins);

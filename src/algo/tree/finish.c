@@ -79,32 +79,47 @@ finish_node(const MlGrower *grower, int i, MlGrown *grown)
 	}
 }
 
+static void
+free_if(void *memory)
+{
+	if (memory != NULL)
+		ml_free(memory);
+}
+
 /* Scratch space of each thread that will ask for leaves, as kernels may. */
 static void
 prepare_leaves(MlGrower *grower)
 {
 	bool		larger = grower->tree->n > grower->leaf_room;
+	bool		mixed = false;	/* rows below a holder are to be sorted */
 
+	for (int k = 0; k < grower->nholders; k++)
+		mixed |= grower->nodes.node[grower->holder[k]].taken;
 	if (grower->leaves == NULL)
-	{
 		grower->leaves = ml_alloc(ml_threads, sizeof(MlLeaves));
-		for (int t = 0; t < ml_threads; t++)
-		{
-			MlLeaves   *leaves = grower->leaves + t;
+	if (larger)
+		grower->leaf_room = grower->tree->n + grower->tree->n / 2;
+	for (int t = 0; t < ml_threads; t++)
+	{
+		MlLeaves   *leaves = grower->leaves + t;
+		int			most = grower->leaf_room < ML_BLOCK_ROWS ? grower->leaf_room : ML_BLOCK_ROWS;
 
-			leaves->node = ml_alloc(ML_BLOCK_ROWS, sizeof(int));
-			leaves->start = ml_alloc(ML_BLOCK_ROWS + 1, sizeof(int));
+		if (larger)
+		{
+			free_if(leaves->node);
+			free_if(leaves->start);
+			free_if(leaves->rows);
+			leaves->node = ml_alloc(most, sizeof(int));
+			leaves->start = ml_alloc(most + 1, sizeof(int));
+			leaves->rows = NULL;
+		}
+		if (mixed && leaves->rows == NULL)
+			leaves->rows = ml_alloc(grower->leaf_room, sizeof(int));
+		if (mixed && leaves->of == NULL)
+		{
 			leaves->of = ml_alloc(ML_BLOCK_ROWS, sizeof(int));
 			leaves->spare = ml_alloc(ML_BLOCK_ROWS, sizeof(uint16_t));
 		}
-	}
-	if (larger)
-		grower->leaf_room = grower->tree->n + grower->tree->n / 2;
-	for (int t = 0; larger && t < ml_threads; t++)
-	{
-		if (grower->leaves[t].rows != NULL)
-			ml_free(grower->leaves[t].rows);
-		grower->leaves[t].rows = ml_alloc(grower->leaf_room, sizeof(int));
 	}
 }
 

@@ -447,6 +447,7 @@ boosting_fit(const MlProblem *problem, MlData *data, MlResult *result)
 
 	kept = ml_boosting_run(b, rounds, &result->stop);
 	b->trees->rounds += kept;
+	ml_matrix_free(b->matrix);	/* the room is wanted for the bytes of the model */
 	result->model = b->trees;
 	result->objective = b->loss;
 	result->converged = true;

@@ -176,49 +176,77 @@ make_children(MlGrower *grower, int i)
 	return true;
 }
 
-/* Looks for the split of a node whose histogram is there, or is made here for the columns tried. */
-bool
-ml_grower_evaluate(MlGrower *grower, int i)
+/* Tries the columns from..to-1 of a plan; true if one of them varies in the node. */
+static bool
+try_columns(MlGrower *grower, MlSearch *search, int i, const MlPlan *plan, int from, int to, bool interrupts)
 {
-	MlSearch   *search = &grower->lane->search;
-	MlPlan	   *plan = grower->direct ? &grower->tried : &grower->plan;
-	int64_t    *cells;
+	const int64_t *cells = grower->slot[grower->nodes.node[i].slot];
+	bool		varies = false;
+
+	for (int place = from; place < to; place++)
+	{
+		const int64_t *column = cells + plan->first[place] * plan->width;
+		int			bins = (int) (plan->first[place + 1] - plan->first[place]);
+		int			k = ml_search_list(search, bins, column);
+
+		varies |= ml_search_column(search, &grower->nodes, i, plan->column[place], k, column);
+		if (interrupts)
+			ml_grower_worked(grower, (size_t) bins * plan->width * 4);
+	}
+	return varies;
+}
+
+void
+ml_grower_search(MlGrower *grower, MlSearch *search, int i, bool interrupts)
+{
 	MlDraw		draw;
 
-	if (grower->direct)
-		ml_grower_take_slot(grower, i);
-	cells = grower->slot[grower->nodes.node[i].slot];
 	ml_search_begin(search);
 	ml_draw_begin(&draw, &grower->nodes, i, search, &grower->plan);
 	for (int place; (place = ml_draw_next(&draw, search)) >= 0;)
 	{
-		int			n = 1;
-
-		if (grower->direct)
-		{
-			/* all that are to be drawn at once; drawn again only for constant ones */
-			plan->column[0] = grower->plan.column[place];
-			while ((place = ml_draw_next(&draw, search)) >= 0)
-				plan->column[n++] = grower->plan.column[place];
-			plan_set(plan, grower->matrix, n);
-			plan->all = false;
-			ml_grower_sum(grower, i, plan);
-			place = 0;
-		}
-		for (n += place; place < n; place++)
-		{
-			int64_t    *column = cells + plan->first[place] * plan->width;
-			int			bins = (int) (plan->first[place + 1] - plan->first[place]);
-			int			k = ml_search_list(search, bins, column);
-
-			draw.varies |= ml_search_column(search, &grower->nodes, i, plan->column[place], k, column);
-			ml_grower_worked(grower, (size_t) bins * plan->width * 4);
-		}
+		draw.varies |= try_columns(grower, search, i, &grower->plan, place, place + 1, interrupts);
 		ml_draw_tried(&draw);
 	}
 	ml_draw_end(&draw, search);
+}
+
+/* The same with a histogram that is made here, for the columns tried. */
+static void
+search_direct(MlGrower *grower, MlSearch *search, int i)
+{
+	MlPlan	   *plan = &grower->tried;
+	MlDraw		draw;
+
+	ml_grower_take_slot(grower, i);
+	ml_search_begin(search);
+	ml_draw_begin(&draw, &grower->nodes, i, search, &grower->plan);
+	for (int place; (place = ml_draw_next(&draw, search)) >= 0;)
+	{
+		int			n = 0;
+
+		/* all that are to be drawn at once; drawn again only for constant ones */
+		for (; place >= 0; place = ml_draw_next(&draw, search))
+			plan->column[n++] = grower->plan.column[place];
+		plan_set(plan, grower->matrix, n);
+		plan->all = false;
+		ml_grower_sum(grower, i, plan);
+		draw.varies |= try_columns(grower, search, i, plan, 0, n, true);
+		ml_draw_tried(&draw);
+	}
+	ml_draw_end(&draw, search);
+	ml_grower_give_slot(grower, i);
+}
+
+bool
+ml_grower_evaluate(MlGrower *grower, int i)
+{
+	MlSearch   *search = &grower->lane->search;
+
 	if (grower->direct)
-		ml_grower_give_slot(grower, i);
+		search_direct(grower, search, i);
+	else
+		ml_grower_search(grower, search, i, true);
 	return make_children(grower, i);
 }
 
@@ -366,6 +394,16 @@ ml_grower_open(MlGrower *grower, int i)
 		grower->open[grower->nopen++] = i;
 }
 
+/* Opens a node of many rows if its split was found. */
+static void
+looked(MlGrower *grower, int i, bool found)
+{
+	if (!found || !ml_grower_goes_on(grower, i))
+		ml_grower_give_slot(grower, i);
+	if (found)
+		ml_grower_open(grower, i);
+}
+
 /* Looks for the split of a node in the way given and opens it when there is one. */
 static void
 look(MlGrower *grower, int i, MlWay way)
@@ -380,13 +418,25 @@ look(MlGrower *grower, int i, MlWay way)
 			grow_few(grower);
 	}
 	else if (way == ML_WAY_MANY)
-	{
-		bool		found = ml_grower_evaluate(grower, i);
+		looked(grower, i, ml_grower_evaluate(grower, i));
+}
 
-		if (!found || !ml_grower_goes_on(grower, i))
-			ml_grower_give_slot(grower, i);
-		if (found)
-			ml_grower_open(grower, i);
+void
+ml_grower_looked(MlGrower *grower, int i, const MlWay *way)
+{
+	int			left = grower->nodes.node[i].left;
+
+	ml_grower_give_slot(grower, i);
+	grower->nodes.node[i].busy = false;
+	for (int side = 0; side < 2; side++)
+	{
+		if (way[side] == ML_WAY_MANY)
+			looked(grower, left + side, grower->nodes.node[left + side].left != 0);
+		else
+		{
+			ml_grower_give_slot(grower, left + side);
+			look(grower, left + side, way[side]);
+		}
 	}
 }
 
@@ -445,12 +495,54 @@ begin(MlGrower *grower, const MlGrowth *growth)
 		grower->slot_node[slot] = -1;
 }
 
-/* Node 0 with its segments, rows and sums. */
+/* Adds the rows of a block that are in the tree to the sums of node 0. */
+static void
+add_to_root(MlGrower *grower, const MlBlock *block, int n)
+{
+	MlNode	   *root = grower->nodes.node;
+	int64_t    *counts = grower->nodes.counts;
+
+	for (int i = 0; i < n; i++)
+	{
+		const MlGradient *gradient = block->gradient + block->order[i];
+
+		root->h += gradient->h;
+		if (counts != NULL)
+			counts[gradient->g] += gradient->h;
+		else
+			root->g += gradient->g;
+	}
+}
+
+/* The sums of node 0 are those of any column's bins. */
+static void
+sum_root(MlGrower *grower)
+{
+	const MlPlan *plan = &grower->plan;
+	MlNode	   *root = grower->nodes.node;
+	const int64_t *cell;
+
+	ml_grower_take_slot(grower, 0);
+	ml_grower_sum(grower, 0, plan);
+	cell = grower->slot[root->slot];
+	for (size_t b = 0; b < plan->first[1]; b++, cell += plan->width)
+	{
+		for (int c = 0; c < plan->classes; c++)
+		{
+			grower->nodes.counts[c] += cell[c];
+			root->h += cell[c];
+		}
+		root->g += plan->classes == 0 ? cell[0] : 0;
+		root->h += plan->classes == 0 ? cell[1] : 0;
+	}
+}
+
+/* Node 0 with its segments, rows and sums; and its histogram, when it is to have one. */
 static void
 make_root(MlGrower *grower, const MlGrowth *growth)
 {
 	MlNode	   *root;
-	int64_t    *counts;
+	bool		histogram = !grower->direct && !grower->matrix->spilled;
 
 	ml_nodes_reserve(&grower->nodes, 1);
 	grower->nodes.n = 1;
@@ -458,12 +550,11 @@ make_root(MlGrower *grower, const MlGrowth *growth)
 	ml_nodes_reserve_counts(&grower->nodes, 1);
 	grower->nodes.ncounts = 1;
 	root = grower->nodes.node;
-	counts = grower->nodes.counts;
 	*root = (MlNode) {.parent = -1, .low = -INFINITY, .high = INFINITY, .slot = -1,
 		.path = ml_grow_hash(growth->seed, 0x726f6f74u)};
 	root->segment = ml_grower_segments(grower, grower->matrix->nblocks);
 	for (int c = 0; c < grower->nodes.classes; c++)
-		counts[c] = 0;
+		grower->nodes.counts[c] = 0;
 	for (int b = 0; b < grower->matrix->nblocks; b++)
 	{
 		const MlBlock *block = grower->block[b] = ml_matrix_block(grower->matrix, b, false);
@@ -473,17 +564,14 @@ make_root(MlGrower *grower, const MlGrowth *growth)
 			continue;
 		root->segment[root->nsegments++] = (MlSegment) {.block = b, .count = n};
 		root->rows += n;
-		for (int i = 0; i < n; i++)
-		{
-			const MlGradient *gradient = block->gradient + block->order[i];
-
-			root->h += gradient->h;
-			if (counts != NULL)
-				counts[gradient->g] += gradient->h;
-			else
-				root->g += gradient->g;
-		}
+		if (!histogram)
+			add_to_root(grower, block, n);
 	}
+	if (histogram && root->rows > grower->few)
+		sum_root(grower);
+	else if (histogram)
+		for (int s = 0; s < root->nsegments; s++)
+			add_to_root(grower, grower->block[root->segment[s].block], root->segment[s].count);
 }
 
 static void
@@ -492,11 +580,8 @@ grow_in_memory(MlGrower *grower, const MlGrowth *growth)
 	MlWay		way = ml_grower_way(grower, 0);
 	int			leaves = 1;
 
-	if (way == ML_WAY_MANY && !grower->direct)
-	{
-		ml_grower_take_slot(grower, 0);
-		ml_grower_sum(grower, 0, &grower->plan);
-	}
+	if (way != ML_WAY_MANY)
+		ml_grower_give_slot(grower, 0);
 	look(grower, 0, way);
 	if (growth->max_leaves > 0)
 		grow_few(grower);

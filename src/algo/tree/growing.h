@@ -245,7 +245,8 @@ typedef struct MlAdder
 	int			pending;		/* rows in there */
 } MlAdder;
 
-/* For plans of as many columns as this one, and so many bins in all. */
+/* Words of packed sums, for plans of as many columns as this one, and so many bins in all. */
+extern size_t ml_adder_cells(const MlMatrix *matrix, size_t cells, const MlPlan *plan);
 extern void ml_adder_create(MlAdder *adder, const MlMatrix *matrix, size_t cells, const MlPlan *plan);
 extern void ml_adder_free(MlAdder *adder);
 
@@ -368,6 +369,12 @@ extern MlWay ml_grower_way(const MlGrower *grower, int i);
 extern bool ml_grower_goes_on(const MlGrower *grower, int i);	/* whether children of the node may be split */
 extern bool ml_grower_evaluate(MlGrower *grower, int i);	/* finds the split of a node that has its histogram */
 extern void ml_grower_open(MlGrower *grower, int i);
+
+/* Seeks that split; with `interrupts` they are let through, otherwise this is pure. */
+extern void ml_grower_search(MlGrower *grower, MlSearch *search, int i, bool interrupts);
+
+/* Goes on below node i, whose children were looked at if their way is that of many rows. */
+extern void ml_grower_looked(MlGrower *grower, int i, const MlWay *way);
 
 extern void ml_grower_expanded(MlGrower *grower, int i, int summed); /* looks at the children, of which one may have its histogram */
 

@@ -17,13 +17,17 @@
 #define GROUP 24				/* columns: 24 x 256 words are 48 kB */
 #define AHEAD 12				/* rows to prefetch ahead of use: a trip to the L3 cache takes as long as these */
 
+size_t
+ml_adder_cells(const MlMatrix *matrix, size_t cells, const MlPlan *plan)
+{
+	return matrix->wide ? cells : (size_t) NARROW_BINS * plan->n;
+}
+
 void
 ml_adder_create(MlAdder *adder, const MlMatrix *matrix, size_t cells, const MlPlan *plan)
 {
-	if (!matrix->wide)
-		cells = (size_t) NARROW_BINS * plan->n;
 	adder->pending = 0;
-	adder->packed = plan->packed ? ml_alloc(cells, sizeof(uint64_t)) : NULL;
+	adder->packed = plan->packed ? ml_alloc(ml_adder_cells(matrix, cells, plan), sizeof(uint64_t)) : NULL;
 }
 
 void

@@ -6,11 +6,11 @@
  * block comes into the L2 cache once for all nodes of a level, and is parted and summed
  * there (a fifth less time a tree: 1M x 20, depth 6).  Sums are of whole numbers, so that the tree is the same.
  *
- * Nodes of few rows a block are left to grow.c: to empty the packed sums would take longer than
- * the waiting.
+ * Nodes of few rows a block are left to grow.c: there is little to wait for.
  *
- * Threads take blocks.  Those beside the caller sum into histograms of their own, which stay with
- * the grower and take at most half of what the budget leaves; that limits how many nodes go together.
+ * Threads take blocks, then nodes.  For each sum a thread has room of its own, so that packed words are
+ * emptied once a node, not once a block.  It stays with the grower and takes at most half of
+ * what the budget leaves; that limits how many nodes go together.
  */
 #include <string.h>
 
@@ -21,11 +21,22 @@
 #define LEAST_ROWS 256			/* a block, of a node */
 #define MOST_STRIDE 40			/* bytes of bins a row: a block and its gradients are to fit the L2 cache */
 
+/* What one thread adds up for one node. */
+typedef struct Sums
+{
+	MlAdder		adder;			/* packed */
+	int64_t    *cells;			/* otherwise; the first thread has the node's histogram */
+	bool		used;
+} Sums;
+
 /* A node that is split in this pass. */
 typedef struct Step
 {
 	int			node;
 	int			side;			/* of the child that is summed; -1: none */
+	int			sum;			/* number of that sum */
+	int			first;			/* four nodes: children of its children */
+	MlWay		way[2];
 	uint8_t    *goes;
 } Step;
 
@@ -37,10 +48,11 @@ struct MlLevels
 	int			nsums;
 	uint8_t    *goes;			/* room x bins */
 	size_t		bins;
-	int64_t   **cells;			/* extra x (lanes - 1): histograms of the lanes beside the first */
-	int			extra;
-	int			extra_room;
-	int			first;			/* block of item 0 */
+	Sums	   *sums;			/* sums_room x lanes */
+	int			sums_made;
+	int			sums_room;
+	bool		packed;			/* what they are made for */
+	int			first;			/* block or step of item 0 */
 };
 
 /* Whether a node's split is worth a place in a pass. */
@@ -88,34 +100,61 @@ reserve(MlGrower *grower, int n)
 	levels->goes = ml_alloc(levels->room, levels->bins);
 }
 
-/* Whether each lane has a histogram for one sum more. */
-static bool
-has_cells(MlGrower *grower)
+static void
+free_sums(MlGrower *grower)
 {
 	MlLevels   *levels = grower->levels;
-	int			others = grower->nlanes - 1;
-	size_t		bytes = grower->slot_cells * sizeof(int64_t) * others;
 
-	if (others == 0 || levels->nsums < levels->extra)
+	for (int k = 0; k < levels->sums_made * grower->nlanes; k++)
+	{
+		ml_adder_free(&levels->sums[k].adder);
+		if (levels->sums[k].cells != NULL)
+			ml_free(levels->sums[k].cells);
+		levels->sums[k].cells = NULL;
+	}
+	levels->sums_made = 0;
+}
+
+/* Whether each thread has room for one sum more. */
+static bool
+has_sums(MlGrower *grower)
+{
+	MlLevels   *levels = grower->levels;
+	const MlPlan *plan = &grower->plan;
+	int			lanes = grower->nlanes;
+	size_t		cells = grower->slot_cells / plan->width;
+	size_t		bytes = plan->packed ? ml_adder_cells(grower->matrix, cells, plan) * sizeof(uint64_t) * lanes :
+		grower->slot_cells * sizeof(int64_t) * (lanes - 1);
+
+	if (levels->packed != plan->packed)
+		free_sums(grower);
+	levels->packed = plan->packed;
+	if (levels->nsums < levels->sums_made)
 		return true;
 	if (bytes > ml_memory_left() / 2)
 		return false;
-	if (levels->extra == levels->extra_room)
+	if (levels->sums_made == levels->sums_room)
 	{
-		int			room = 2 * levels->extra_room + 16;
-		int64_t   **cells = ml_alloc((size_t) room * others, sizeof(int64_t *));
+		int			room = 2 * levels->sums_room + 16;
+		Sums	   *sums = ml_alloc((size_t) room * lanes, sizeof(Sums));
 
-		if (levels->extra > 0)
+		if (levels->sums != NULL)
 		{
-			memcpy(cells, levels->cells, sizeof(int64_t *) * levels->extra * others);
-			ml_free(levels->cells);
+			memcpy(sums, levels->sums, sizeof(Sums) * levels->sums_made * lanes);
+			ml_free(levels->sums);
 		}
-		levels->cells = cells;
-		levels->extra_room = room;
+		levels->sums = sums;
+		levels->sums_room = room;
 	}
-	for (int t = 0; t < others; t++)
-		levels->cells[(size_t) levels->extra * others + t] = ml_alloc(grower->slot_cells, sizeof(int64_t));
-	levels->extra++;
+	for (int t = 0; t < lanes; t++)
+	{
+		Sums	   *sums = levels->sums + levels->sums_made * lanes + t;
+
+		ml_adder_create(&sums->adder, grower->matrix, cells, plan);
+		if (!plan->packed && t > 0)
+			sums->cells = ml_alloc(grower->slot_cells, sizeof(int64_t));
+	}
+	levels->sums_made++;
 	return true;
 }
 
@@ -133,12 +172,12 @@ add_step(MlGrower *grower, int i)
 	step->goes = levels->goes + levels->bins * levels->n;
 	if (ml_grower_goes_on(grower, i))
 	{
-		if (!ml_grower_free_slot(grower) || !has_cells(grower))
+		if (!ml_grower_free_slot(grower) || !has_sums(grower))
 			return false;
 		step->side = child[1].h < child[0].h;	/* most often that of fewer rows */
 		ml_grower_take_slot(grower, node->left + step->side);
 		ml_grower_clear(grower, node->left + step->side, &grower->plan);
-		levels->nsums++;
+		step->sum = levels->nsums++;
 	}
 	node->busy = true;
 	node->taken = true;
@@ -194,6 +233,26 @@ find_segment(const MlNode *node, int block)
 	return low < node->nsegments && node->segment[low].block == block ? low : -1;
 }
 
+/* Adds a segment of the child that a step sums. */
+static void
+add_segment(MlGrower *grower, const Step *step, int t, const MlBlock *block, const MlSegment *segment)
+{
+	const MlPlan *plan = &grower->plan;
+	const MlNode *child = grower->nodes.node + grower->nodes.node[step->node].left + step->side;
+	Sums	   *sums = grower->levels->sums + step->sum * grower->nlanes + t;
+	int64_t    *cells = sums->cells != NULL ? sums->cells : grower->slot[child->slot];
+
+	sums->used = true;
+	if (plan->packed && sums->adder.pending + segment->count > ML_BLOCK_ROWS)
+	{
+		ml_threads_lock();
+		ml_histogram_flush(grower->matrix, plan, &sums->adder, cells);
+		ml_threads_unlock();
+	}
+	ml_histogram_add(grower->matrix, plan, &sums->adder, block,
+					 segment->count == block->n ? NULL : block->order + segment->start, segment->count, cells);
+}
+
 /* A kernel: the rows of a block. */
 static void
 do_block(void *arg, int item)
@@ -201,14 +260,7 @@ do_block(void *arg, int item)
 	MlGrower   *grower = arg;
 	MlLevels   *levels = grower->levels;
 	int			t = grower->nlanes > 1 ? ml_thread_number() : 0;
-	MlLane	   *lane = grower->lane + t;
 	const MlBlock *block = grower->block[levels->first + item];
-	int			sum = 0;
-
-	if (t > 0 && !lane->used)
-		for (int k = 0; k < levels->nsums; k++)
-			memset(levels->cells[(size_t) k * (grower->nlanes - 1) + t - 1], 0, sizeof(int64_t) * grower->slot_cells);
-	lane->used = true;
 
 	for (int k = 0; k < levels->n; k++)
 	{
@@ -216,31 +268,73 @@ do_block(void *arg, int item)
 		const MlNode *node = grower->nodes.node + step->node;
 		const MlNode *child = grower->nodes.node + node->left;
 		int			s = find_segment(node, block->number);
-		int64_t    *cells = NULL;
 		MlSegment	segment;
-		uint16_t   *order;
 		int			left;
 
-		if (step->side >= 0)
-			cells = t > 0 ? levels->cells[(size_t) sum * (grower->nlanes - 1) + t - 1] :
-				grower->slot[child[step->side].slot];
-		sum += step->side >= 0;
 		if (s < 0)
 			continue;
 		segment = node->segment[s];
-		order = block->order + segment.start;
-		left = ml_grower_part(grower->matrix, lane, block, node->feature, step->goes, order, segment.count);
+		left = ml_grower_part(grower->matrix, grower->lane + t, block, node->feature, step->goes,
+							  block->order + segment.start, segment.count);
 		child[0].segment[s] = (MlSegment) {.block = block->number, .start = segment.start, .count = left};
 		child[1].segment[s] = (MlSegment) {.block = block->number, .start = segment.start + left,
 			.count = segment.count - left};
-		if (cells != NULL)
-		{
-			const MlSegment *summed = child[step->side].segment + s;
+		if (step->side >= 0)
+			add_segment(grower, step, t, block, child[step->side].segment + s);
+	}
+}
 
-			ml_histogram_add(grower->matrix, &grower->plan, &lane->adder, block,
-							 summed->count == block->n ? NULL : block->order + summed->start, summed->count, cells);
-			ml_histogram_flush(grower->matrix, &grower->plan, &lane->adder, cells);
-		}
+/* Brings a step's sums together in the histogram of the child. */
+static void
+collect_sums(MlGrower *grower, const Step *step, int64_t *cells)
+{
+	const MlPlan *plan = &grower->plan;
+	size_t		n = plan->first[plan->n] * plan->width;
+
+	for (int t = 0; t < grower->nlanes; t++)
+	{
+		Sums	   *sums = grower->levels->sums + step->sum * grower->nlanes + t;
+
+		if (!sums->used)
+			continue;
+		sums->used = false;
+		ml_histogram_flush(grower->matrix, plan, &sums->adder, cells);
+		if (sums->cells == NULL)
+			continue;
+		for (size_t q = 0; q < n; q++)
+			cells[q] += sums->cells[q];
+		memset(sums->cells, 0, sizeof(int64_t) * n);
+	}
+}
+
+/* A kernel: the histograms of a step's children, and the splits that are found in them. */
+static void
+do_children(void *arg, int item)
+{
+	MlGrower   *grower = arg;
+	MlLevels   *levels = grower->levels;
+	const Step *step = levels->step + levels->first + item;
+	MlSearch   *search = &grower->lane[grower->nlanes > 1 ? ml_thread_number() : 0].search;
+	MlNodes    *nodes = &grower->nodes;
+	int			left = nodes->node[step->node].left;
+	int			other = 1 - step->side;
+
+	if (step->side < 0)
+		return;
+	collect_sums(grower, step, grower->slot[nodes->node[left + step->side].slot]);
+	if (step->way[other] == ML_WAY_MANY)
+		ml_grower_subtract(grower, step->node, left + other, left + step->side);
+	for (int side = 0; side < 2; side++)
+	{
+		int			first = step->first + 2 * side;
+
+		if (step->way[side] != ML_WAY_MANY)
+			continue;
+		ml_grower_search(grower, search, left + side, false);
+		if (ml_search_found(search))
+			ml_nodes_split(nodes, left + side, first, search);
+		else
+			nodes->node[first] = nodes->node[first + 1] = (MlNode) {.slot = -1};
 	}
 }
 
@@ -260,41 +354,39 @@ settle_segments(MlNode *child)
 }
 
 static void
-pass(MlGrower *grower)
+run(MlGrower *grower, int n, size_t updates, void (*kernel) (void *arg, int i))
 {
 	MlLevels   *levels = grower->levels;
-	int			n = grower->matrix->nblocks;
-	size_t		cells = grower->plan.first[grower->plan.n] * grower->plan.width;
-	size_t		updates = (size_t) ML_BLOCK_ROWS * (grower->plan.n + 4);
 	int			at_once = ((int) (ML_UPDATES / updates) + 1) * grower->nlanes;
-	int			sum = 0;
 
-	for (int t = 0; t < grower->nlanes; t++)
-		grower->lane[t].used = false;
 	for (levels->first = 0; levels->first < n; levels->first += at_once)
 	{
-		ml_threads_run(n - levels->first < at_once ? n - levels->first : at_once, do_block, grower);
+		ml_threads_run(n - levels->first < at_once ? n - levels->first : at_once, kernel, grower);
 		ml_check_interrupts();
 	}
+}
+
+/* The children have their rows: which of them are to be looked at, and room for what is found. */
+static void
+settle_rows(MlGrower *grower)
+{
+	MlLevels   *levels = grower->levels;
+
+	ml_nodes_reserve(&grower->nodes, 4 * levels->n);
 	for (int k = 0; k < levels->n; k++)
 	{
-		const Step *step = levels->step + k;
+		Step	   *step = levels->step + k;
 		MlNode	   *node = grower->nodes.node + step->node;
-		MlNode	   *child = grower->nodes.node + node->left;
 
-		for (int t = 1; step->side >= 0 && t < grower->nlanes; t++)
+		for (int side = 0; side < 2; side++)
 		{
-			int64_t    *to = grower->slot[child[step->side].slot];
-			const int64_t *from = levels->cells[(size_t) sum * (grower->nlanes - 1) + t - 1];
-
-			for (size_t q = 0; grower->lane[t].used && q < cells; q++)
-				to[q] += from[q];
+			settle_segments(grower->nodes.node + node->left + side);
+			step->way[side] = ml_grower_way(grower, node->left + side);
 		}
-		sum += step->side >= 0;
-		settle_segments(child);
-		settle_segments(child + 1);
 		node->nsegments = 0;
 		node->expanded = true;
+		step->first = grower->nodes.n;
+		grower->nodes.n += step->side >= 0 ? 4 : 0;
 	}
 }
 
@@ -302,13 +394,16 @@ bool
 ml_grower_expand_level(MlGrower *grower)
 {
 	MlLevels   *levels;
+	size_t		cells = grower->slot_cells;
 
 	choose(grower);
 	levels = grower->levels;
 	if (levels->n == 0)
 		return false;
-	pass(grower);
+	run(grower, grower->matrix->nblocks, (size_t) ML_BLOCK_ROWS * (grower->plan.n + 4), do_block);
+	settle_rows(grower);
+	run(grower, levels->n, 8 * cells, do_children);
 	for (int k = 0; k < levels->n; k++)
-		ml_grower_expanded(grower, levels->step[k].node, levels->step[k].side);
+		ml_grower_looked(grower, levels->step[k].node, levels->step[k].way);
 	return true;
 }

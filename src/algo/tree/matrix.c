@@ -23,11 +23,13 @@
 
 #include "cuts.h"
 #include "num/exact.h"
+#include "num/threads.h"
 
 #define ALIGNMENT 64			/* of arrays: a cache line */
 #define LANES 8					/* values searched for side by side */
 #define HISTOGRAMS 64			/* that a matrix in memory leaves room for */
 #define HISTOGRAM_BIN 16		/* bytes: two 64-bit sums */
+#define BATCH_BYTES 1048576		/* of tiles that threads share: about 1 ms of work */
 #define WEIGHT_MIN 1e-30		/* a float has it with all its digits, and sums of its square */
 #define WEIGHT_MAX 1e30
 
@@ -82,6 +84,16 @@ typedef struct Builder
 	double		most_y;
 	Search	   *search;			/* p */
 	double	   *search_cuts;
+
+	/* tiles that threads work on together */
+	int			most_tiles;		/* 1: the one that the data gave */
+	int			ntiles;
+	MlTile		tile[ML_CUT_TILES];
+	double	   *numbers;		/* most_tiles x tile_numbers: their copies */
+	size_t		tile_numbers;
+	uint32_t   *key;			/* most_tiles x ML_TILE_ROWS */
+	MlBlock    *block;			/* where they are put ... */
+	int			at[ML_CUT_TILES];	/* ... from this row on */
 } Builder;
 
 /* ---- blocks ---- */
@@ -317,6 +329,75 @@ find_keys(const Builder *b, const MlTile *tile, uint32_t *key)
 	}
 }
 
+/* Room for as many tiles as are worth a job of several threads. */
+static void
+create_batch(Builder *b)
+{
+	size_t		bytes;
+
+	b->tile_numbers = ((size_t) b->problem->p + 4) * ML_TILE_ROWS;
+	bytes = b->tile_numbers * sizeof(double);
+	b->most_tiles = BATCH_BYTES / bytes < ML_CUT_TILES ? (int) (BATCH_BYTES / bytes) : ML_CUT_TILES;
+	if (ml_threads == 1 || b->most_tiles < 2 * ml_threads || b->most_tiles * bytes > ml_memory_left() / 8)
+		b->most_tiles = 1;
+	else
+		b->numbers = ml_alloc(b->most_tiles, bytes);
+	b->key = ml_alloc((size_t) b->most_tiles * ML_TILE_ROWS, sizeof(uint32_t));
+}
+
+static void
+free_batch(Builder *b)
+{
+	ml_free(b->key);
+	if (b->numbers)
+		ml_free(b->numbers);
+}
+
+static const double *
+copy_numbers(double **to, const double *from, size_t n)
+{
+	double	   *copy = *to;
+
+	if (from == NULL)
+		return NULL;
+	memcpy(copy, from, sizeof(double) * n);
+	*to += n;
+	return copy;
+}
+
+/* Adds rows of a tile to the batch; they stay where they are only if it takes but one. */
+static void
+add_to_batch(Builder *b, const MlTile *tile, int first, int n)
+{
+	MlTile	   *part = &b->tile[b->ntiles];
+	double	   *to = b->numbers ? b->numbers + b->tile_numbers * b->ntiles : NULL;
+	int			p = b->problem->p;
+
+	b->ntiles++;
+	*part = *tile;
+	part->n = n;
+	part->x += (size_t) first * p;
+	part->y += tile->y ? first : 0;
+	part->w += tile->w ? first : 0;
+	part->u += first;
+	part->group += tile->group ? first : 0;
+	if (to == NULL)
+		return;
+	part->x = copy_numbers(&to, part->x, (size_t) n * p);
+	part->y = copy_numbers(&to, part->y, n);
+	part->w = copy_numbers(&to, part->w, n);
+	part->u = copy_numbers(&to, part->u, n);
+	part->group = copy_numbers(&to, part->group, n);
+}
+
+static void
+find_tile_keys(void *arg, int t)
+{
+	Builder    *b = arg;
+
+	find_keys(b, &b->tile[t], b->key + t * ML_TILE_ROWS);
+}
+
 /* Sums up targets and weights of a tile. */
 static void
 add_targets(Builder *b, const MlTile *tile, MlExactSum *weights, MlExactSum *targets)
@@ -353,6 +434,14 @@ check_targets(const Builder *b)
 					 b->least_y, b->most_y);
 }
 
+static void
+find_batch_cuts(Builder *b, MlCutFinder *finder)
+{
+	ml_threads_run(b->ntiles, find_tile_keys, b);
+	ml_cuts_add(finder, b->tile, b->ntiles, b->key);
+	b->ntiles = 0;
+}
+
 /* Finds the cuts, in as many passes as the memory needs, and in the first the sums. */
 static void
 find_cuts(Builder *b)
@@ -362,7 +451,6 @@ find_cuts(Builder *b)
 	MlExactSum	weights = {{0}};
 	MlExactSum	targets = {{0}};
 	MlTile		tile;
-	uint32_t	key[ML_TILE_ROWS];
 	bool		first = true;
 
 	do
@@ -382,11 +470,13 @@ find_cuts(Builder *b)
 				add_targets(b, &tile, &weights, &targets);
 				m->rows += tile.n;
 			}
-			find_keys(b, &tile, key);
-			ml_cuts_add(finder, &tile, key);
+			add_to_batch(b, &tile, 0, tile.n);
+			if (b->ntiles == b->most_tiles)
+				find_batch_cuts(b, finder);
 		}
 		if (finder == NULL)
 			ml_fail_data("no rows to learn from");
+		find_batch_cuts(b, finder);
 		first = false;
 	} while (!ml_cuts_finish_pass(finder, m->bins));
 	ml_cuts_free(finder);
@@ -470,11 +560,15 @@ find_bins(const Builder *b, const MlTile *tile, int j, int64_t *bin)
 			bin[i] = x[i] == x[i] ? bin[i] : bins->n;
 }
 
-/* Puts a tile into rows `at` and following of a block. */
+/* A kernel: puts tile t into its rows of the block. */
 static void
-put_rows(const Builder *b, const MlTile *tile, MlBlock *block, int at)
+put_tile(void *arg, int t)
 {
+	const Builder *b = arg;
+	const MlTile *tile = &b->tile[t];
 	const MlMatrix *m = b->matrix;
+	MlBlock    *block = b->block;
+	int			at = b->at[t];
 	size_t		first = (size_t) at * m->p;
 	int64_t		bin[ML_TILE_ROWS] __attribute__((aligned(ALIGNMENT)));
 
@@ -504,6 +598,13 @@ put_rows(const Builder *b, const MlTile *tile, MlBlock *block, int at)
 	}
 }
 
+static void
+put_batch(Builder *b)
+{
+	ml_threads_run(b->ntiles, put_tile, b);
+	b->ntiles = 0;
+}
+
 /* The block to fill next. */
 static MlBlock *
 next_block(MlMatrix *m, int i)
@@ -524,32 +625,28 @@ static void
 fill_blocks(Builder *b)
 {
 	MlMatrix   *m = b->matrix;
-	MlBlock    *block = NULL;
 	int			nblocks = 0;
 	int			at = 0;
 	MlTile		tile;
 
 	ml_data_rewind(b->data);
 	while (ml_data_next(b->data, &tile))
-		for (int done = 0; done < tile.n;)
+		for (int done = 0, n; done < tile.n; done += n)
 		{
-			MlTile		part = tile;
-
-			if (block == NULL || at == block->n)
+			if (b->block == NULL || at == b->block->n)
 			{
-				block = next_block(m, nblocks++);
+				put_batch(b);
+				b->block = next_block(m, nblocks++);
 				at = 0;
 			}
-			part.n = tile.n - done < block->n - at ? tile.n - done : block->n - at;
-			part.x += (size_t) done * m->p;
-			part.y += tile.y ? done : 0;
-			part.w += tile.w ? done : 0;
-			part.u += done;
-			part.group += tile.group ? done : 0;
-			put_rows(b, &part, block, at);
-			at += part.n;
-			done += part.n;
+			n = tile.n - done < b->block->n - at ? tile.n - done : b->block->n - at;
+			b->at[b->ntiles] = at;
+			add_to_batch(b, &tile, done, n);
+			at += n;
+			if (b->ntiles == b->most_tiles)
+				put_batch(b);
 		}
+	put_batch(b);
 	if (m->spilled)
 		write_window(m, true);
 }
@@ -575,6 +672,7 @@ ml_matrix_build(const MlProblem *problem, MlData *data, const MlMatrixOptions *o
 	m->outputs = options->outputs;
 	m->bins = ml_alloc(m->p, sizeof(MlBins));
 	choose_factors(&b);
+	create_batch(&b);
 	find_cuts(&b);
 
 	m->nblocks = (int) ((m->rows + ML_BLOCK_ROWS - 1) / ML_BLOCK_ROWS);
@@ -587,6 +685,7 @@ ml_matrix_build(const MlProblem *problem, MlData *data, const MlMatrixOptions *o
 	prepare_search(&b);
 	make_blocks(m);
 	fill_blocks(&b);
+	free_batch(&b);
 	ml_free(b.search_cuts);
 	ml_free(b.search);
 	ml_free(b.factor);

@@ -651,43 +651,59 @@ load_sets(MlTrees *trees, MlReader *reader)
 		ml_corrupt("The sets of categories have %u words, but %u were announced.", at, trees->nsets);
 }
 
-/* Gain and threshold of the splits, in the order of the bytes. */
+/*
+ * Gain and threshold of the splits.  They are read in one piece into room that is free, and
+ * spread from there: gains at the end of their own array, where each is at or behind its
+ * place; thresholds in that of the leaves' values, of which there is at least one more.
+ */
 static void
 load_numbers(MlTrees *trees, MlReader *reader)
 {
-	for (uint32_t i = 0; i < trees->nnodes; i++)
+	uint32_t	n = trees->nnodes;
+	uint32_t	splits = n - trees->nleaves;
+	const double *gain = trees->gain + trees->nleaves;
+	const double *threshold = trees->value;
+	uint32_t	numbers = 0;
+
+	ml_read_finites(reader, trees->gain + trees->nleaves, splits);
+	for (uint32_t i = 0; i < n; i++)
 	{
+		uint32_t	feature = trees->node[i].feature;
+
 		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
 			ml_check_interrupts();
-		if ((trees->node[i].feature & ML_NODE_LEAF) == 0)
-			trees->gain[i] = ml_read_finite(reader);
+		trees->gain[i] = (feature & ML_NODE_LEAF) != 0 ? 0 : *gain++;
+		numbers += (feature & (ML_NODE_LEAF | ML_NODE_CATEGORY)) == 0;
 	}
-	for (uint32_t i = 0; i < trees->nnodes; i++)
+	ml_read_finites(reader, trees->value, numbers);
+	for (uint32_t i = 0; i < n; i++)
 	{
 		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
 			ml_check_interrupts();
 		if ((trees->node[i].feature & (ML_NODE_LEAF | ML_NODE_CATEGORY)) == 0)
-			trees->node[i].threshold = ml_read_finite(reader);
+			trees->node[i].threshold = *threshold++;
 	}
 }
 
+/* Likewise the covers of leaves come from the end of the array. */
 static void
 load_covers(MlTrees *trees, MlReader *reader)
 {
-	for (uint32_t i = 0; i < trees->nnodes; i++)
-	{
-		uint32_t	bits;
+	uint32_t	n = trees->nnodes;
+	const float *cover = trees->cover + n - trees->nleaves;
 
+	ml_read_u32s(reader, (uint32_t *) trees->cover + n - trees->nleaves, trees->nleaves);
+	for (uint32_t i = 0; i < n; i++)
+	{
 		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
 			ml_check_interrupts();
 		if ((trees->node[i].feature & ML_NODE_LEAF) == 0)
 			continue;
-		bits = ml_read_u32(reader, UINT32_MAX);
-		memcpy(&trees->cover[i], &bits, sizeof(bits));
+		trees->cover[i] = *cover++;
 		if (!(trees->cover[i] >= 0 && trees->cover[i] <= FLT_MAX))
 			ml_corrupt("The cover of node %u is %g.", i, trees->cover[i]);
 	}
-	sum_covers(trees, 0, trees->nnodes);
+	sum_covers(trees, 0, n);
 }
 
 /* The classes of each leaf, and where its shares are. */
@@ -719,6 +735,7 @@ ml_trees_load(MlReader *reader, int format, int p, int classes)
 {
 	MlTrees    *trees = ml_alloc(1, sizeof(MlTrees));
 	bool		shares;
+	size_t		values;
 
 	if (p > (int) ML_NODE_FEATURE)
 		ml_corrupt("Trees cannot have %d columns.", p);
@@ -727,11 +744,18 @@ ml_trees_load(MlReader *reader, int format, int p, int classes)
 	shares = load_head(trees, reader, format);
 	load_sizes(trees, reader);
 	load_structures(trees, reader);
+	values = (size_t) trees->nleaves * trees->width;
+	if (!shares)
+		trees->value = ml_read_room(reader, values, sizeof(double));
 	load_numbers(trees, reader);
 	load_sets(trees, reader);
 	load_covers(trees, reader);
 	if (shares)
+	{
 		load_shares(trees, reader);
-	trees->value = ml_read_f64s(reader, shares ? trees->nshares : (size_t) trees->nleaves * trees->width);
+		values = trees->nshares;
+		trees->value = ml_read_room(reader, values, sizeof(double));
+	}
+	ml_read_finites(reader, trees->value, values);
 	return trees;
 }
