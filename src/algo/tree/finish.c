@@ -193,13 +193,6 @@ ml_tree_free(MlTree *tree)
 	ml_free(finished);
 }
 
-static void
-free_if(void *memory)
-{
-	if (memory != NULL)
-		ml_free(memory);
-}
-
 void
 ml_grower_free(MlGrower *grower)
 {
@@ -216,10 +209,10 @@ ml_grower_free(MlGrower *grower)
 	}
 	for (int t = 0; grower->leaves != NULL && t < ml_threads; t++)
 	{
-		ml_free(grower->leaves[t].node);
-		ml_free(grower->leaves[t].start);
-		ml_free(grower->leaves[t].of);
-		ml_free(grower->leaves[t].spare);
+		free_if(grower->leaves[t].node);
+		free_if(grower->leaves[t].start);
+		free_if(grower->leaves[t].of);
+		free_if(grower->leaves[t].spare);
 		free_if(grower->leaves[t].rows);
 	}
 	for (int slot = 0; slot < grower->nslots; slot++)
