@@ -127,6 +127,7 @@ typedef struct MlResult
 	double		objective;		/* of this pass, for progress; NaN when unknown */
 	const char *stop;			/* ML_DONE: why it stopped, a static string such as "gradient below tol" */
 	bool		converged;
+	bool		outside;		/* of a fit: the model is not in memory, so that predictions should go by predict_rows */
 } MlResult;
 
 /* A line of ml_coefficients; undefined numbers are NaN and become NULL. */
@@ -249,6 +250,9 @@ typedef struct MlAlgorithm
 	 * class 1) or `classes` probabilities.
 	 */
 	void		(*predict) (const void *model, const double *x, double *out);
+
+	/* The same of n rows, with interrupts let through; only for models that a fit left outside of memory. */
+	void		(*predict_rows) (const void *model, const double *x, size_t n, double *out);
 
 	/* Size of the model beyond its struct is found by save; load never trusts a byte. */
 	void		(*save) (const void *model, MlWriter *writer);

@@ -100,7 +100,7 @@ ml_budget_check(Size bytes, const char *what)
 				 errmsg("memory budget exceeded by %s", what),
 				 errdetail("%zu kB are needed and %zu kB are in use, but maintenance_work_mem allows %zu kB.",
 						   bytes / 1024 + (bytes % 1024 != 0), used / 1024, budget / 1024),
-				 errhint("Raise maintenance_work_mem.")));
+				 errhint("Raise maintenance_work_mem to at least %zu MB.", (used + bytes) / (1024 * 1024) + 1)));
 }
 
 void *

@@ -111,13 +111,13 @@ save_summary(MlWriter *writer, const MlSummary *s)
 static void
 save_payload(MlWriter *writer, const MlModel *model)
 {
-	MlWriter	payload;
+	int			at = writer->buf.len;
+	uint32		size;
 
-	ml_writer_init(&payload);
-	model->algorithm->save(model->fit, &payload);
-	ml_write_u32(writer, payload.buf.len);
-	appendBinaryStringInfo(&writer->buf, payload.buf.data, payload.buf.len);
-	pfree(payload.buf.data);
+	ml_write_u32(writer, 0);	/* its place: a payload may be too large to be copied */
+	model->algorithm->save(model->fit, writer);
+	size = pg_hton32((uint32) (writer->buf.len - at) - sizeof(size));
+	memcpy(writer->buf.data + at, &size, sizeof(size));
 }
 
 struct varlena *

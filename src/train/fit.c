@@ -379,8 +379,9 @@ standardize(const TileReader *r, int n)
 }
 
 static bool
-reader_next(TileReader *r, MlTile *tile)
+reader_next(void *reader, MlTile *tile)
 {
+	TileReader *r = reader;
 	MlTraining *t = r->t;
 	int			n = ml_rows_next(t, r->mask, &r->view);
 	bool		weighted = t->at_w >= 0 || t->class_weight;
@@ -753,6 +754,7 @@ run_fit(TileReader *r, MlFit *fit)
 	fit->passes = 1;
 	fit->stop = result.stop;
 	fit->converged = result.converged;
+	fit->outside = result.outside;
 }
 
 void
@@ -869,26 +871,27 @@ double
 ml_row_losses(MlTraining *t, const MlMask *train, const MlMask *test, const void *params,
 			  double *loss, int room, int *n)
 {
-	double	   *out = palloc(Max(t->classes, 1) * sizeof(double));
 	MlFit	   *fit = ml_fit_rows(t, train, params, NULL);
+	MlAhead    *ahead;
 	TileReader	r;
 	MlTile		tile;
 	double		sum = 0;
 
 	*n = 0;
 	reader_open(&r, t, test, fit->encoder);
-	ml_rows_start(t);
+	ahead = ml_ahead_begin(t, fit, reader_next, &r);
 	while (reader_next(&r, &tile))
 		for (int i = 0; i < tile.n; i++)
 		{
+			const double *out = ml_ahead_row(ahead, tile.x + (Size) i * fit->encoder->p);
 			double		of_row;
 
-			t->algorithm->predict(fit->model, tile.x + (Size) i * fit->encoder->p, out);
 			of_row = (tile.w ? tile.w[i] : 1) * row_loss(t, tile.y[i], out);
 			sum += of_row;
 			if (*n < room)
 				loss[(*n)++] = of_row;
 		}
+	ml_ahead_end(ahead);
 	return sum;
 }
 
@@ -973,19 +976,19 @@ void
 ml_score_rows(MlTraining *t, const MlMask *mask, const MlFit *fit, const double *dummy,
 			  MlMetrics *model, MlMetrics *baseline)
 {
-	double	   *out = palloc(Max(t->classes, 1) * sizeof(double));
+	MlAhead    *ahead;
 	TileReader	r;
 	MlTile		tile;
 
 	reader_open(&r, t, mask, fit->encoder);
-	ml_rows_start(t);
+	ahead = ml_ahead_begin(t, fit, reader_next, &r);
 	while (reader_next(&r, &tile))
 		for (int i = 0; i < tile.n; i++)
 		{
 			const double *row = r.view.row[i];
+			const double *out = ml_ahead_row(ahead, tile.x + (Size) i * fit->encoder->p);
 			double		w = t->at_w >= 0 ? row[t->at_w] : 1;
 
-			t->algorithm->predict(fit->model, tile.x + (Size) i * fit->encoder->p, out);
 			ml_metrics_add(model, tile.y[i], out, w);
 			ml_metrics_add(baseline, tile.y[i], dummy, w);
 			if (t->scored)
@@ -995,4 +998,5 @@ ml_score_rows(MlTraining *t, const MlMask *mask, const MlFit *fit, const double 
 			if (t->curves)
 				ml_curves_add(t->curves, tile.y[i], out, w, row[t->at_key >= 0 ? t->at_key : t->at_u]);
 		}
+	ml_ahead_end(ahead);
 }

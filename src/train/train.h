@@ -224,9 +224,20 @@ typedef struct MlFit
 	double	   *state;			/* with keep_state: of pass 0 over all rows */
 	size_t		nstate;
 	MemoryContext cxt;			/* with algorithm->fit: where the model lives; NULL: where the rest does */
+	bool		outside;		/* the model is not in memory: predictions go by ml_ahead_begin */
 } MlFit;
 extern MlFit *ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params, const MlFit *start);
 extern void ml_fit_free(MlFit *fit);	/* the model; prior and carry stay */
+
+/*
+ * Predictions by a fit's model, row by row in the order in which `next` hands out tiles; begin starts the
+ * rows anew, for it may have to read all of them first.
+ */
+typedef struct MlAhead MlAhead;
+extern MlAhead *ml_ahead_begin(MlTraining *t, const MlFit *fit, bool (*next) (void *reader, MlTile *tile), void *reader);
+extern const double *ml_ahead_row(MlAhead *ahead, const double *x);	/* valid until the next one */
+extern void ml_ahead_end(MlAhead *ahead);
+
 /* Sum of the weighted losses of the rows of `test` after a fit to those of `train`, and the first `room` of them. */
 extern double ml_row_losses(MlTraining *t, const MlMask *train, const MlMask *test, const void *params,
 							double *loss, int room, int *n);

@@ -12,6 +12,7 @@ typedef struct MlTrained
 {
 	MlTraining *training;		/* ml_training_end frees it, and all that is here */
 	MlModel    *model;
+	MlFit	   *fit;			/* its model goes when the value is made: with trees both are large */
 	MlVersionRow row;			/* may be changed before it is stored */
 	TimestampTz start;
 	const char *metric;			/* the main one; NULL: nothing was measured */

@@ -552,6 +552,7 @@ ml_train_run(MlTrained *d, const char *command, const MlRequest *request, const 
 	run(t, &o);
 	ml_progress_phase(ML_PHASE_STORE);
 	d->model = build_model(t, &o);
+	d->fit = o.fit;
 	metric = main_metric(t, &o);
 	row->source = request->source;
 	row->rows_read = t->rows_read;
@@ -572,12 +573,16 @@ int
 ml_train_store(MlTrained *d, const char *name)
 {
 	const MlTraining *t = d->training;
+	struct varlena *value;
 
 	if (t->start && strcmp(t->start_name, name) == 0)
 		d->row.parent = t->start_version;
 	d->row.warnings = t->warnings.messages;
 	d->row.elapsed = (GetCurrentTimestamp() - d->start) / 1e6;
-	return ml_catalog_store(name, ml_model_pack(d->model), d->model, &d->row);
+	value = ml_model_pack(d->model);
+	d->model->fit = NULL;
+	ml_fit_free(d->fit);
+	return ml_catalog_store(name, value, d->model, &d->row);
 }
 
 /* ml_train(model, then as ml_fit, notes) */

@@ -186,7 +186,7 @@ SELECT bool_and(ml_predict('m', l) BETWEEN 0 AND 1) FROM long_text l;
 SELECT try($$SELECT rows_used FROM ml_train('m', 'long_text', 'txt', 'logistic', features => '{label}')$$);
 
 -- 1,600 columns
-SELECT regexp_replace(each('wide_1600', 'y', algorithms => 'linear ridge lasso logistic'), '[0-9]+ kB', 'N kB', 'g');
+SELECT regexp_replace(each('wide_1600', 'y', algorithms => 'linear ridge lasso logistic'), '[0-9]+ (kB|MB)', 'N \1', 'g');
 SET maintenance_work_mem = '1GB';
 SELECT features, rows_used FROM ml_train('m', 'wide_1600', 'y', 'ridge', '{"l2": 10}', task => 'regression', holdout => 0);
 SELECT count(ml_predict('m', w)) FROM wide_1600 w;

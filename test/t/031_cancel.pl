@@ -251,7 +251,11 @@ sub sweep
 		'linear' => [ 45, "SELECT t::text FROM ml_train('m', 'big', 'y', 'linear', exclude => '{b,n}') t" ],
 		'elastic net' => [ 45, "SELECT t::text FROM ml_train('m', 'big', 'y', 'elastic_net', '{\"lambda\": \"cv\"}', exclude => '{b,n}') t" ],
 		'logistic' => [ 110, "SELECT t::text FROM ml_train('m', 'big', 'b', 'logistic', exclude => '{y,n}') t" ],
-		'glm' => [ 110, "SELECT t::text FROM ml_train('m', 'big', 'n', 'glm', '{\"family\": \"poisson\"}', exclude => '{y,b}') t" ]);
+		'glm' => [ 110, "SELECT t::text FROM ml_train('m', 'big', 'n', 'glm', '{\"family\": \"poisson\"}', exclude => '{y,b}') t" ],
+		'decision tree' => [ 110, "SELECT t::text FROM ml_train('m', 'big', 'y', 'decision_tree', '{\"ccp_alpha\": 1e-6}', exclude => '{b,n}') t" ],
+		'random forest' => [ 160, "SELECT t::text FROM ml_train('m', 'big', 'b', 'random_forest', '{\"n_estimators\": 2}', exclude => '{y,n}') t" ],
+		'extra trees' => [ 160, "SELECT t::text FROM ml_train('m', 'big', 'b', 'extra_trees', '{\"n_estimators\": 2}', exclude => '{y,n}') t" ],
+		'isolation forest' => [ 60, "SELECT t::text FROM ml_train('m', 'big', algorithm => 'isolation_forest', exclude => '{y,b,n}') t" ]);
 
 	sweep_setup($n);
 	foreach my $name (sort keys %sweeps)

@@ -219,6 +219,70 @@ test_same_bytes(int classes, bool weighted)
 	ml_test_ok(same_bytes(want, got), "%d classes: memory does not matter", classes);
 }
 
+/* Trees that went to a file are the same, as bytes and as predictions. */
+static void
+test_parts(int classes, size_t memory)
+{
+	Table		t = make_table(20000, 6, classes);
+	int			outputs = classes > 2 ? classes : 1;
+	int			few = 500;
+	MlForestParams params = plain_forest;
+	size_t		budget = ml_test_budget;
+	double	   *got = ml_alloc((size_t) few * outputs, sizeof(double));
+	double	   *want = ml_alloc(outputs, sizeof(double));
+	bool		same = true;
+	MlResult	result;
+	MlResult	parted;
+	MlWriter	all = train(&ml_algo_random_forest, &t, &params, &result);
+	MlWriter	parts;
+
+	ml_test_budget = budget - ml_memory_left() + memory;
+	parts = train(&ml_algo_random_forest, &t, &params, &parted);
+	ml_algo_random_forest.predict_rows(parted.model, t.x, few, got);
+	for (int i = 0; i < few; i++)
+	{
+		ml_algo_random_forest.predict(result.model, t.x + i * t.p, want);
+		same = same && memcmp(want, got + (size_t) i * outputs, sizeof(double) * outputs) == 0;
+		if (i < 3)
+		{
+			ml_algo_random_forest.predict(parted.model, t.x + i * t.p, want);
+			same = same && memcmp(want, got + (size_t) i * outputs, sizeof(double) * outputs) == 0;
+		}
+	}
+	ml_test_budget = budget;
+	ml_test_ok(!result.outside && parted.outside, "%d classes: trees go to a file when memory is short", classes);
+	ml_test_ok(same_bytes(all, parts), "%d classes: bytes of trees in a file", classes);
+	ml_test_ok(same, "%d classes: predictions of trees in a file", classes);
+}
+
+/* Leaves with the classes that they have say what leaves with a number each do. */
+static void
+test_shares(void)
+{
+	Table		t = make_table(3000, 6, 12);
+	MlForestParams params = plain_forest;
+	double		worst = 0;
+	double		a[12];
+	double		b[12];
+	MlResult	shares;
+	MlResult	numbers;
+
+	params.min_samples_leaf = 5;
+	free(train(&ml_algo_random_forest, &t, &params, &shares).data);
+	params.ccp_alpha = 1e-300;	/* prunes nothing, but needs the counts of all nodes */
+	free(train(&ml_algo_random_forest, &t, &params, &numbers).data);
+	for (int i = 0; i < t.n; i++)
+	{
+		ml_algo_random_forest.predict(shares.model, t.x + i * t.p, a);
+		ml_algo_random_forest.predict(numbers.model, t.x + i * t.p, b);
+		for (int k = 0; k < 12; k++)
+			worst = fmax(worst, fabs(a[k] - b[k]));
+	}
+	ml_test_ok(((MlTrees *) shares.model)->share != NULL && ((MlTrees *) numbers.model)->share == NULL && worst < 1e-14,
+			   "shares of the classes that leaves have: difference %.2g", worst);
+	ml_test_ok(((MlForest *) shares.model)->oob == ((MlForest *) numbers.model)->oob, "and the same out of bag");
+}
+
 /* ---- out of bag, importance, classes ---- */
 
 static double
@@ -359,8 +423,8 @@ test_errors(void)
 	ml_test_budget = (size_t) 4 << 30;
 	expect_error(&ml_algo_random_forest, &classes, &params, "22023", "a model above 1 GB");
 	params.n_estimators = 5;
-	ml_test_budget = used + (64 << 20);
-	expect_error(&ml_algo_random_forest, &classes, &params, "53200", "a model above the budget");
+	ml_test_budget = used + (4 << 20);
+	expect_error(&ml_algo_random_forest, &classes, &params, "53200", "a tree above the budget");
 	ml_test_budget = budget;
 }
 
@@ -467,6 +531,11 @@ main(void)
 	test_same_bytes(0, false);
 	test_same_bytes(2, true);
 	test_same_bytes(5, false);
+	test_same_bytes(20, false);
+	test_parts(0, 12 << 20);
+	test_parts(2, 12 << 20);
+	test_parts(300, 16 << 20);
+	test_shares();
 	test_out_of_bag(2);
 	test_out_of_bag(4);
 	test_out_of_bag_numbers();

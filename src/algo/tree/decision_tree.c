@@ -6,7 +6,7 @@
 #include "forest.h"
 
 static const MlParam tree_params[] = {
-	ML_FOREST_PARAMS("1024"),
+	ML_TREE_PARAMS("1024"),
 	{NULL}
 };
 
@@ -24,19 +24,7 @@ tree_fit(const MlProblem *problem, MlData *data, MlResult *result)
 const MlAlgorithm ml_algo_decision_tree = {
 	.name = "decision_tree",
 	.summary = "one classification or regression tree, with pruning",
-	.tasks = ML_REGRESSION | ML_CLASSIFICATION,
-	.flags = ML_NATIVE,
-	.format = 1,
+	ML_FOREST_ALGORITHM,
 	.params = tree_params,
-	.params_size = sizeof(MlForestParams),
-	.check = ml_forest_check,
 	.fit = tree_fit,
-	.predict = ml_trees_predict,
-	.save = ml_forest_save,
-	.load = ml_forest_load,
-	.describe = ml_forest_describe,
-	.explain = ml_trees_explain,
-	.formula = ml_trees_formula,
-	.importance = ml_trees_importance,
-	.importance_by = ml_trees_importance_by,
 };

@@ -130,7 +130,7 @@ ml_grower_finish(MlGrower *grower)
 	MlNodes    *nodes = &grower->nodes;
 	Finished   *finished = ml_alloc(1, sizeof(Finished));
 	MlTree	   *tree = &finished->tree;
-	int			classes = nodes->classes;
+	int			classes = nodes->bare ? 0 : nodes->classes;
 	int			words = nodes->words;
 	int			n = 1;
 	int		   *queue;
@@ -191,6 +191,48 @@ ml_tree_free(MlTree *tree)
 	if (finished->sets != NULL)
 		ml_free(finished->sets);
 	ml_free(finished);
+}
+
+void
+ml_grower_free(MlGrower *grower)
+{
+	for (int t = 0; t < grower->nlanes; t++)
+	{
+		MlLane	   *lane = grower->lane + t;
+
+		ml_search_free(&lane->search);
+		ml_adder_free(&lane->adder);
+		ml_subtree_free(lane->subtree);
+		ml_free(lane->spare);
+		if (t > 0)
+			ml_free(lane->cells);
+	}
+	for (int t = 0; grower->leaves != NULL && t < ml_threads; t++)
+	{
+		free_if(grower->leaves[t].node);
+		free_if(grower->leaves[t].start);
+		free_if(grower->leaves[t].of);
+		free_if(grower->leaves[t].spare);
+		free_if(grower->leaves[t].rows);
+	}
+	for (int slot = 0; slot < grower->nslots; slot++)
+		ml_free(grower->slot[slot]);
+	for (int c = 0; c < grower->nchunks; c++)
+		ml_free(grower->chunk[c].segment);
+	ml_nodes_free(&grower->nodes);
+	free_if(grower->leaves);
+	free_if(grower->chunk);
+	free_if(grower->open);
+	free_if(grower->holder);
+	ml_free(grower->slot);
+	ml_free(grower->slot_node);
+	ml_free(grower->lane);
+	ml_free(grower->waiting);
+	ml_free(grower->left);
+	ml_free(grower->goes);
+	ml_free(grower->block);
+	ml_free(grower->in_tree);
+	ml_free(grower);
 }
 
 /* ---- rows and leaves ---- */

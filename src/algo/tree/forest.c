@@ -13,7 +13,7 @@
  * about 2^-26 of the greatest; that of w y about 2^-30 of its greatest value.
  *
  * Memory: the matrix and the gradients (8 bytes a row) belong to the matrix; of
- * each tree the model keeps what ml_trees_add copies.
+ * each tree the model keeps what ml_trees_add copies, or has it in a temporary file (parts.c).
  */
 #include <math.h>
 #include <string.h>
@@ -21,12 +21,16 @@
 #include "forest.h"
 #include "num/exact.h"
 #include "num/threads.h"
+#include "parts.h"
 #include "walk.h"
 
 #define MAX_COPIES 15			/* of a row in a bootstrap sample: more has a probability below 1e-13 */
 #define SAMPLE_ATTEMPTS 100		/* until a sample of few rows is not empty */
 #define ONE_HOT_ABOVE 10		/* levels: deep trees have nothing else that keeps them from noise */
 #define TREES_TO_JUDGE 3			/* by which the size of the forest is judged */
+#define TREES_SHARE 8			/* of the memory left, for trees before they go to a file */
+#define PREDICT_ROWS 32			/* between two looks at interrupts */
+#define FEW_CLASSES 8			/* that a leaf has a number each for; of more it keeps those it has */
 #define MODEL_BYTES (1024.0 * 1024 * 1024)	/* no value in PostgreSQL can be larger */
 
 const char *const ml_forest_criteria[] = {"auto", "gini", "entropy", "squared", NULL};
@@ -227,6 +231,7 @@ choose_growth(Training *t)
 
 	growth->criterion = classes == 0 ? ML_SPLIT_GRADIENT : entropy ? ML_SPLIT_ENTROPY : ML_SPLIT_GINI;
 	growth->classes = classes;
+	growth->bare = classes > FEW_CLASSES && params->ccp_alpha == 0;	/* risks of inner nodes need their counts */
 	growth->max_depth = params->max_depth;
 	growth->max_leaves = params->max_leaves;
 	growth->best_first = params->max_leaves > 0;
@@ -292,40 +297,156 @@ leaf_values(const Training *t, const MlTree *tree)
 	return value;
 }
 
+/* ---- leaves of many classes ---- */
+
+/* The class and the weight of each row, those of a leaf together. */
+typedef struct LeafRows
+{
+	uint32_t   *at;				/* of a node: where its next row goes */
+	uint32_t   *class;
+	int32_t    *weight;
+} LeafRows;
+
+static void
+list_leaf_rows(const Training *t, const MlTree *tree, LeafRows *rows)
+{
+	uint32_t	n = 0;
+
+	for (int i = 0; i < tree->n; i++)
+		if (tree->node[i].left == 0)
+		{
+			rows->at[i] = n;
+			n += (uint32_t) tree->node[i].rows;
+		}
+	rows->class = ml_alloc(n, sizeof(uint32_t));
+	rows->weight = ml_alloc(n, sizeof(int32_t));
+	for (int b = 0; b < t->matrix->nblocks; b++)
+	{
+		const MlBlock *block = ml_matrix_block(t->matrix, b, true);
+		const int  *node;
+		const int  *start;
+		int			leaves = ml_grower_leaves(t->grower, block, &node, &start);
+
+		ml_check_interrupts();
+		for (int l = 0; l < leaves; l++)
+			for (int i = start[l]; i < start[l + 1]; i++)
+			{
+				const MlGradient *gradient = block->gradient + block->order[i];
+				uint32_t	at = rows->at[node[l]]++;
+
+				rows->class[at] = (uint32_t) gradient->g;
+				rows->weight[at] = gradient->h;
+			}
+	}
+}
+
+/*
+ * The shares of the classes that rows from..end-1 have, written from number `n` on; returns where they end.  They
+ * take no more room than the rows.
+ */
+static uint32_t
+sum_leaf(const LeafRows *rows, uint32_t from, uint32_t end, int64_t *sum, MlShares *shares, uint32_t n)
+{
+	uint32_t	first = n;
+	int64_t		weight = 0;
+
+	for (uint32_t i = from; i < end; i++)
+	{
+		uint32_t	class = rows->class[i];
+		uint32_t	at = n;
+
+		weight += rows->weight[i];
+		if (sum[class] == 0)
+		{
+			/* a leaf has few classes: those found stay sorted */
+			for (; at > first && shares->class[at - 1] > class; at--)
+				shares->class[at] = shares->class[at - 1];
+			shares->class[at] = class;
+			n++;
+		}
+		sum[class] += rows->weight[i];
+	}
+	for (uint32_t s = first; s < n; s++)
+	{
+		shares->share[s] = (double) sum[shares->class[s]] / weight;
+		sum[shares->class[s]] = 0;
+	}
+	return n;
+}
+
+static void
+add_with_shares(Training *t, const MlTree *tree)
+{
+	LeafRows	rows = {.at = ml_alloc(tree->n, sizeof(uint32_t))};
+	int64_t    *sum = ml_alloc(t->problem->classes, sizeof(int64_t));
+	MlShares	shares = {.start = ml_alloc((size_t) tree->n + 1, sizeof(uint32_t))};
+	uint32_t	from = 0;
+	uint32_t	n = 0;
+
+	list_leaf_rows(t, tree, &rows);
+	/* a class is written where it was read, or before */
+	shares.class = rows.class;
+	shares.share = ml_alloc((size_t) tree->node[0].rows, sizeof(double));
+	for (int i = 0; i < tree->n; i++)
+	{
+		if ((i & 0xfff) == 0)
+			ml_check_interrupts();
+		shares.start[i] = n;
+		if (tree->node[i].left != 0)
+			continue;
+		n = sum_leaf(&rows, from, rows.at[i], sum, &shares, n);
+		from = rows.at[i];
+	}
+	shares.start[tree->n] = n;
+	ml_trees_add_shares(&t->forest->trees, tree, &shares);
+	ml_free(shares.share);
+	ml_free(shares.start);
+	ml_free(sum);
+	ml_free(rows.weight);
+	ml_free(rows.class);
+	ml_free(rows.at);
+}
+
+/* ---- growth of the forest ---- */
+
 /* Says early that a model will be too large to be kept, not after hours. */
 static void
 check_size(const Training *t)
 {
 	const MlTrees *trees = &t->forest->trees;
-	double		splits = (double) trees->nnodes - trees->nleaves;
-	double		bytes = 4.0 * trees->nnodes + 16 * splits + 4.0 * trees->nsets +
-		trees->nleaves * (4.0 + 8.0 * trees->width);
-	double		all = bytes / trees->ntrees * t->params->n_estimators;
+	MlTreesSize size = ml_trees_size(trees);
+	double		splits = (double) size.nodes - size.leaves;
+	double		leaf = trees->share ? 8.0 : 4.0 + 8.0 * trees->width;
+	double		bytes = 4.0 * size.nodes + 16 * splits + 4.0 * size.words + size.leaves * leaf + 12.0 * size.shares;
+	double		all = bytes / size.trees * t->params->n_estimators;
 
 	if (all > MODEL_BYTES)
-		ml_fail_param("the model would take %.1f GB, more than the 1 GB that a value can have, with %u nodes in %d of %d trees: "
+		ml_fail_param("the model would take %.1f GB, more than the 1 GB that a value can have, with %.0f nodes in %d of %d trees: "
 					  "lower n_estimators, max_depth or max_leaves, or raise min_samples_leaf",
-					  all / MODEL_BYTES, trees->nnodes, trees->ntrees, t->params->n_estimators);
+					  all / MODEL_BYTES, (double) size.nodes, size.trees, t->params->n_estimators);
 }
 
 /*
- * Trees are about as large as those so far: room for the others is asked for at
- * once.  When there is too little the error names all of it, and comes early.
+ * Trees are about as large as those so far: room for the others is taken at once where there is
+ * enough; otherwise they go to a file.
  */
 static void
 reserve_rest(const Training *t)
 {
 	MlTrees    *trees = &t->forest->trees;
-	double		all = 1.02 * t->params->n_estimators / trees->ntrees;
-	double		rest = all - 1;
-	size_t		bytes = (size_t) (all * (trees->nnodes * (sizeof(MlTreeNode) + sizeof(uint32_t) + sizeof(float) + sizeof(double)) +
-										 trees->nleaves * sizeof(double) * trees->width + trees->nsets * sizeof(uint32_t)));
+	double		rest = trees->ntrees > 0 ? 1.02 * t->params->n_estimators / trees->ntrees - 1 : 0;
+	MlTreesSize size = ml_trees_size(trees);
 
-	if (rest <= 0 || trees->nnodes * all > INT32_MAX)
+	if (rest <= 0 || ml_parts_filed(trees) || rest * size.nodes > INT32_MAX / 2)
 		return;
-	if (bytes > ml_memory_left())
-		ml_free(ml_alloc(bytes, 1));
-	ml_trees_reserve(trees, (uint32_t) (trees->nnodes * rest), (uint32_t) (trees->nleaves * rest), (uint32_t) (trees->nsets * rest));
+	size.nodes *= rest;
+	size.leaves *= rest;
+	size.words *= rest;
+	size.shares *= rest;
+	if (ml_trees_bytes(trees, &size) > ml_memory_left() / 2)
+		return;
+	ml_parts_limit(trees, SIZE_MAX);
+	ml_trees_reserve(trees, &size);
 }
 
 static void
@@ -346,7 +467,6 @@ static void
 grow_tree(Training *t, int i)
 {
 	MlTree	   *tree;
-	double	   *value;
 
 	if (t->sampled || i == 0)
 		draw_sample(t, i);
@@ -355,10 +475,16 @@ grow_tree(Training *t, int i)
 	ml_check_interrupts();
 	prune(t, tree);
 	ml_check_interrupts();
-	value = leaf_values(t, tree);
-	ml_trees_add(&t->forest->trees, tree, 0, value, 1);
+	if (t->growth.bare)
+		add_with_shares(t, tree);
+	else
+	{
+		double	   *value = leaf_values(t, tree);
+
+		ml_trees_add(&t->forest->trees, tree, 0, value, 1);
+		ml_free(value);
+	}
 	ml_check_interrupts();
-	ml_free(value);
 	ml_tree_free(tree);
 	ml_check_interrupts();
 	check_size(t);
@@ -372,45 +498,48 @@ grow_tree(Training *t, int i)
 #define OOB_ROWS 8				/* rows of a work item */
 #define OOB_TREES 1024			/* trees of a call: so that it takes less than 50 ms */
 
+/* Rows that are predicted together. */
 typedef struct OutOfBag
 {
 	const Training *t;
-	const MlTile *tile;
-	uint32_t	key[ML_TILE_ROWS];
-	int			first;			/* trees first .. end - 1 */
+	MlTrees		trees;			/* a part of them at a time */
+	int			room;
+	int			n;
+	double	   *x;
+	double	   *y;
+	double	   *w;
+	uint32_t   *key;
+	int			first_tree;		/* of the part */
+	int			first;			/* trees first .. end - 1 of the part */
 	int			end;
-	double	   *sum;			/* rows of a tile x outputs */
-	int		   *seen;			/* rows of a tile: trees that had not seen it */
+	double	   *sum;			/* rows x outputs */
+	int		   *seen;			/* rows: trees that had not seen it */
 } OutOfBag;
 
-static const double *
+static uint32_t
 leaf_of(const MlTrees *trees, int t, const double *x)
 {
 	uint32_t	i = trees->root[t];
 
 	while ((trees->node[i].feature & ML_NODE_LEAF) == 0)
 		i = ml_tree_child(trees, i, x);
-	return trees->value + (size_t) trees->leaf[i] * trees->width;
+	return trees->leaf[i];
 }
 
 static void
 oob_kernel(void *arg, int item)
 {
 	const OutOfBag *o = arg;
-	const MlTrees *trees = &o->t->forest->trees;
+	const MlTrees *trees = &o->trees;
 	int			from = item * OOB_ROWS;
-	int			end = from + OOB_ROWS < o->tile->n ? from + OOB_ROWS : o->tile->n;
+	int			end = from + OOB_ROWS < o->n ? from + OOB_ROWS : o->n;
 
 	for (int t = o->first; t < o->end; t++)
 		for (int i = from; i < end; i++)
 		{
-			const double *value;
-
-			if (copies(o->t, o->t->seed[t], o->key[i]) > 0)
+			if (copies(o->t, o->t->seed[o->first_tree + t], o->key[i]) > 0)
 				continue;
-			value = leaf_of(trees, t, o->tile->x + (size_t) i * trees->p);
-			for (int k = 0; k < trees->width; k++)
-				o->sum[(size_t) i * trees->width + k] += value[k];
+			ml_trees_add_leaf(trees, leaf_of(trees, t, o->x + (size_t) i * trees->p), o->sum + (size_t) i * trees->width);
 			o->seen[i]++;
 		}
 }
@@ -442,12 +571,12 @@ static void
 oob_add(const OutOfBag *o, OobSums *s)
 {
 	const Training *t = o->t;
-	int			width = t->forest->trees.width;
+	int			width = o->trees.width;
 
-	for (int i = 0; i < o->tile->n; i++)
+	for (int i = 0; i < o->n; i++)
 	{
-		double		w = o->tile->w ? o->tile->w[i] : 1;
-		double		y = o->tile->y[i];
+		double		w = o->w[i];
+		double		y = o->y[i];
 		const double *sum = o->sum + (size_t) i * width;
 
 		if (o->seen[i] == 0)
@@ -480,20 +609,87 @@ oob_score(const OobSums *s, bool classes)
 	return w > 0 && total > 0 ? 1 - ml_exact_value(&s->error) / total : NAN;
 }
 
-/* The keys of a tile's rows: those of the matrix lie in the order of the data. */
+/* Adds a tile to the rows; their keys are those of the matrix, whose rows lie in the order of the data. */
 static void
-find_keys(OutOfBag *o, uint64_t first_row)
+gather_rows(OutOfBag *o, const MlTile *tile, uint64_t first_row)
 {
-	for (int done = 0; done < o->tile->n;)
+	int			p = o->trees.p;
+
+	memcpy(o->x + (size_t) o->n * p, tile->x, sizeof(double) * p * tile->n);
+	memcpy(o->y + o->n, tile->y, sizeof(double) * tile->n);
+	for (int i = 0; i < tile->n; i++)
+		o->w[o->n + i] = tile->w ? tile->w[i] : 1;
+	for (int done = 0; done < tile->n;)
 	{
 		uint64_t	row = first_row + done;
 		const MlBlock *block = ml_matrix_block(o->t->matrix, (int) (row / ML_BLOCK_ROWS), false);
 		int			at = (int) (row % ML_BLOCK_ROWS);
-		int			n = o->tile->n - done < block->n - at ? o->tile->n - done : block->n - at;
+		int			n = tile->n - done < block->n - at ? tile->n - done : block->n - at;
 
-		memcpy(o->key + done, block->key + at, sizeof(uint32_t) * n);
+		memcpy(o->key + o->n + done, block->key + at, sizeof(uint32_t) * n);
 		done += n;
 	}
+	o->n += tile->n;
+}
+
+static void
+predict_gathered(OutOfBag *o, OobSums *s)
+{
+	memset(o->sum, 0, sizeof(double) * o->n * o->trees.width);
+	memset(o->seen, 0, sizeof(int) * o->n);
+	for (int k = 0; k < ml_parts_count(&o->trees); k++)
+	{
+		o->first_tree = ml_parts_read(&o->trees, k, ML_PART_WALK);
+		for (int from = 0; from < o->n; from += ML_TILE_ROWS)
+			for (o->first = 0; o->first < o->trees.ntrees; o->first = o->end)
+			{
+				OutOfBag	some = *o;
+
+				some.n = o->n - from < ML_TILE_ROWS ? o->n - from : ML_TILE_ROWS;
+				some.x += (size_t) from * o->trees.p;
+				some.key += from;
+				some.sum += (size_t) from * o->trees.width;
+				some.seen += from;
+				some.end = o->end = o->trees.ntrees - o->first < OOB_TREES ? o->trees.ntrees : o->first + OOB_TREES;
+				ml_threads_run((some.n + OOB_ROWS - 1) / OOB_ROWS, oob_kernel, &some);
+				ml_check_interrupts();
+			}
+	}
+	oob_add(o, s);
+	o->n = 0;
+}
+
+/* When trees come from a file the rows at a time are as many as half of the memory holds. */
+static void
+prepare_rows(OutOfBag *o, uint64_t rows)
+{
+	size_t		p = o->trees.p;
+	size_t		width = o->trees.width;
+	size_t		bytes = sizeof(double) * (p + width + 2) + sizeof(uint32_t) + sizeof(int);
+	size_t		room = ML_TILE_ROWS;
+
+	if (ml_parts_filed(&o->trees) && ml_memory_left() / 2 / bytes > room)
+		room = ml_memory_left() / 2 / bytes;
+	if (room > rows + ML_TILE_ROWS)
+		room = rows + ML_TILE_ROWS;
+	o->room = room < INT32_MAX / 2 ? (int) room : INT32_MAX / 2;
+	o->x = ml_alloc((size_t) o->room * p, sizeof(double));
+	o->y = ml_alloc(o->room, sizeof(double));
+	o->w = ml_alloc(o->room, sizeof(double));
+	o->key = ml_alloc(o->room, sizeof(uint32_t));
+	o->sum = ml_alloc((size_t) o->room * width, sizeof(double));
+	o->seen = ml_alloc(o->room, sizeof(int));
+}
+
+static void
+free_rows(OutOfBag *o)
+{
+	ml_free(o->x);
+	ml_free(o->y);
+	ml_free(o->w);
+	ml_free(o->key);
+	ml_free(o->sum);
+	ml_free(o->seen);
 }
 
 /*
@@ -503,31 +699,24 @@ find_keys(OutOfBag *o, uint64_t first_row)
 static void
 measure_oob(Training *t, MlData *data)
 {
-	int			width = t->forest->trees.width;
-	OutOfBag	o = {.t = t};
+	OutOfBag	o = {.t = t, .trees = t->forest->trees};
 	OobSums    *s = ml_alloc(1, sizeof(OobSums));
 	uint64_t	rows = 0;
 	MlTile		tile;
 
-	o.tile = &tile;
-	o.sum = ml_alloc((size_t) ML_TILE_ROWS * width, sizeof(double));
-	o.seen = ml_alloc(ML_TILE_ROWS, sizeof(int));
+	prepare_rows(&o, t->matrix->rows);
 	ml_data_rewind(data);
 	while (ml_data_next(data, &tile))
 	{
-		find_keys(&o, rows);
+		if (o.n + tile.n > o.room)
+			predict_gathered(&o, s);
+		gather_rows(&o, &tile, rows);
 		rows += tile.n;
-		memset(o.sum, 0, sizeof(double) * ML_TILE_ROWS * width);
-		memset(o.seen, 0, sizeof(int) * ML_TILE_ROWS);
-		for (o.first = 0; o.first < t->params->n_estimators; o.first = o.end)
-		{
-			o.end = t->params->n_estimators - o.first < OOB_TREES ? t->params->n_estimators : o.first + OOB_TREES;
-			ml_threads_run((tile.n + OOB_ROWS - 1) / OOB_ROWS, oob_kernel, &o);
-			ml_check_interrupts();
-		}
-		oob_add(&o, s);
 	}
+	predict_gathered(&o, s);
 	t->forest->oob = oob_score(s, t->problem->classes > 0);
+	ml_free(s);
+	free_rows(&o);
 }
 
 /* ---- the contract ---- */
@@ -546,8 +735,11 @@ ml_forest_fit(const MlProblem *problem, MlData *data, const MlForestParams *para
 	choose_growth(&t);
 	create_model(&t);
 	t.grower = ml_grower_create(t.matrix, &t.growth);
+	ml_parts_limit(&t.forest->trees, ml_memory_left() / TREES_SHARE);
 	for (int i = 0; i < params->n_estimators; i++)
 		grow_tree(&t, i);
+	ml_parts_end(&t.forest->trees);
+	ml_grower_free(t.grower);	/* what comes now needs memory, too */
 	if (params->bootstrap && !problem->draft)
 		measure_oob(&t, data);
 	ml_matrix_free(t.matrix);
@@ -555,6 +747,39 @@ ml_forest_fit(const MlProblem *problem, MlData *data, const MlForestParams *para
 	result->objective = t.forest->oob;
 	result->converged = true;
 	result->stop = "all trees grown";
+	result->outside = ml_parts_filed(&t.forest->trees);
+}
+
+/* Adds up part by part, so that each comes from the file once. */
+void
+ml_forest_predict_rows(const void *model, const double *x, size_t n, double *out)
+{
+	MlTrees		trees = ((const MlForest *) model)->trees;
+	int			all = ml_trees_size(&trees).trees;
+	size_t		width = trees.outputs;
+
+	memset(out, 0, sizeof(double) * n * width);
+	for (int k = 0; k < ml_parts_count(&trees); k++)
+	{
+		ml_parts_read(&trees, k, ML_PART_WALK);
+		for (size_t i = 0; i < n; i++)
+		{
+			if (i % PREDICT_ROWS == 0)
+				ml_check_interrupts();
+			ml_trees_add_up(&trees, x + i * trees.p, out + i * width);
+		}
+	}
+	for (size_t i = 0; i < n; i++)
+		ml_trees_complete(&trees, all, out + i * width);
+}
+
+void
+ml_forest_predict(const void *model, const double *x, double *out)
+{
+	if (ml_parts_filed(model))
+		ml_forest_predict_rows(model, x, 1, out);
+	else
+		ml_trees_predict(model, x, out);
 }
 
 void

@@ -38,7 +38,7 @@ typedef struct MlForestParams
 extern const char *const ml_forest_criteria[];
 
 /* What is the same in all of the tables of parameters. */
-#define ML_FOREST_PARAMS(bins) \
+#define ML_TREE_PARAMS(bins) \
 	{"max_depth", "greatest depth; 0: no limit", ML_PARAM_INT, \
 	offsetof(MlForestParams, max_depth), "0", 0, ML_TREE_MAX_DEPTH, NULL}, \
 	{"max_leaves", "greatest number of leaves, the most useful split first; 0: no limit", ML_PARAM_INT, \
@@ -54,6 +54,34 @@ extern const char *const ml_forest_criteria[];
 	{"max_bin", "values of a column that are told apart", ML_PARAM_INT, \
 	offsetof(MlForestParams, max_bin), bins, 2, ML_MAX_BIN, NULL}
 
+/* And in those of forests. */
+#define ML_FOREST_PARAMS(with_bootstrap) \
+	{"n_estimators", "number of trees", ML_PARAM_INT, offsetof(MlForestParams, n_estimators), "100", 1, 100000, NULL}, \
+	{"max_features", "share of the columns that a node tries; \"auto\": the square root of their number for classes, all for a number", \
+	ML_PARAM_REAL, offsetof(MlForestParams, max_features), NULL, 0, 1, NULL}, \
+	{"bootstrap", "each tree sees a sample of the rows drawn with replacement", ML_PARAM_BOOL, \
+	offsetof(MlForestParams, bootstrap), with_bootstrap, 0, 0, NULL}, \
+	{"subsample", "rows in a tree's sample, as a share of all", ML_PARAM_REAL, \
+	offsetof(MlForestParams, subsample), "1", 0.001, 1, NULL}, \
+	ML_TREE_PARAMS("1024")
+
+/* What is the same in all of the algorithms; format 2: leaves of many classes keep those they have. */
+#define ML_FOREST_ALGORITHM \
+	.tasks = ML_REGRESSION | ML_CLASSIFICATION, \
+	.flags = ML_NATIVE, \
+	.format = 2, \
+	.params_size = sizeof(MlForestParams), \
+	.check = ml_forest_check, \
+	.predict = ml_forest_predict, \
+	.predict_rows = ml_forest_predict_rows, \
+	.save = ml_forest_save, \
+	.load = ml_forest_load, \
+	.describe = ml_forest_describe, \
+	.explain = ml_trees_explain, \
+	.formula = ml_trees_formula, \
+	.importance = ml_trees_importance, \
+	.importance_by = ml_trees_importance_by
+
 /* The model: what predicts, first, and what is known about it. */
 typedef struct MlForest
 {
@@ -63,6 +91,8 @@ typedef struct MlForest
 
 extern void ml_forest_check(const void *params, uint32_t task);
 extern void ml_forest_fit(const MlProblem *problem, MlData *data, const MlForestParams *params, MlResult *result);
+extern void ml_forest_predict(const void *model, const double *x, double *out);
+extern void ml_forest_predict_rows(const void *model, const double *x, size_t n, double *out);
 extern void ml_forest_save(const void *model, MlWriter *writer);
 extern void *ml_forest_load(MlReader *reader, int format, int p, int classes);
 extern void ml_forest_describe(const void *model, MlRows *rows);

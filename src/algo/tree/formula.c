@@ -22,7 +22,7 @@ write_node(const MlTrees *trees, uint32_t i, int output, MlFormula *out)
 	ml_check_interrupts();
 	if ((node->feature & ML_NODE_LEAF) != 0)
 	{
-		out->leaf(out, trees->value[(size_t) trees->leaf[i] * trees->width + output]);
+		out->leaf(out, ml_trees_value(trees, trees->leaf[i], output));
 		return;
 	}
 	if ((node->feature & ML_NODE_CATEGORY) != 0)
@@ -68,7 +68,7 @@ are_normalized(const MlTrees *trees)
 		double		sum = 0;
 
 		for (int k = 0; k < trees->width; k++)
-			sum += trees->value[(size_t) i * trees->width + k];
+			sum += ml_trees_value(trees, i, k);
 		if (!(fabs(sum - 1) <= SHARE_TOL))
 			return false;
 	}

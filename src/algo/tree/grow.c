@@ -136,6 +136,7 @@ ml_grower_create(MlMatrix *matrix, const MlGrowth *growth)
 	if (growth->few_rows > 0)
 		grower->few = growth->few_rows < ML_BLOCK_ROWS ? growth->few_rows : ML_BLOCK_ROWS;
 	grower->nodes.classes = grower->plan.classes;
+	grower->nodes.bare = growth->bare;
 	grower->nodes.words = set_words(matrix);
 	for (int j = 0; j < matrix->p; j++)
 		if (matrix->bins[j].n + 1 > bins)
@@ -143,7 +144,7 @@ ml_grower_create(MlMatrix *matrix, const MlGrowth *growth)
 	grower->goes = ml_alloc(bins, 1);
 	grower->left = ml_alloc(matrix->nblocks, sizeof(int));
 	grower->waiting = ml_alloc(ML_MOST_WAITING, sizeof(MlFew));
-	grower->slot_cells = most_cells(matrix, in_tree) * grower->plan.width;
+	grower->slot_cells = most_cells(matrix, grower->direct ? tried : in_tree) * grower->plan.width;
 	bytes = grower->slot_cells * sizeof(int64_t);
 	fit = ml_memory_left() / 4 / bytes;
 	grower->most_slots = fit < LEAST_SLOTS ? LEAST_SLOTS : fit > MOST_SLOTS ? MOST_SLOTS : (int) fit;
@@ -169,6 +170,7 @@ make_children(MlGrower *grower, int i)
 	if (!ml_search_found(&grower->lane->search))
 		return false;
 	ml_nodes_reserve(&grower->nodes, 2);
+	ml_nodes_reserve_counts(&grower->nodes, 2);
 	ml_nodes_split(&grower->nodes, i, grower->nodes.n, &grower->lane->search);
 	grower->nodes.n += 2;
 	return true;
@@ -278,7 +280,7 @@ settle(MlNodes *nodes, int i, int from, int used)
 	if (by == 0 || used == 0)
 		return;
 	memmove(nodes->node + to, nodes->node + from, sizeof(MlNode) * used);
-	if (classes > 0)
+	if (classes > 0 && !nodes->bare)
 		memmove(nodes->counts + to * classes, nodes->counts + from * classes, sizeof(int64_t) * classes * used);
 	if (words > 0)
 		memmove(nodes->sets + to * words, nodes->sets + from * words, sizeof(uint32_t) * words * used);
@@ -556,6 +558,9 @@ make_root(MlGrower *grower, const MlGrowth *growth)
 
 	ml_nodes_reserve(&grower->nodes, 1);
 	grower->nodes.n = 1;
+	grower->nodes.ncounts = 0;
+	ml_nodes_reserve_counts(&grower->nodes, 1);
+	grower->nodes.ncounts = 1;
 	root = grower->nodes.node;
 	*root = (MlNode) {.parent = -1, .low = -INFINITY, .high = INFINITY, .slot = -1,
 		.path = ml_grow_hash(growth->seed, 0x726f6f74u)};

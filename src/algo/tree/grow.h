@@ -19,6 +19,7 @@ typedef struct MlGrowth
 {
 	MlCriterion criterion;
 	int			classes;		/* GINI, ENTROPY */
+	bool		bare;			/* GINI, ENTROPY: nodes of the finished tree come without counts, which take nodes x classes */
 	int			max_depth;		/* 0: no limit */
 	int			max_leaves;		/* 0: no limit */
 	bool		best_first;		/* the leaf with the greatest gain next; otherwise level by level */
@@ -68,7 +69,7 @@ typedef struct MlGrown
 	double		value;			/* GRADIENT: what the node would predict as a leaf, not yet times a learning rate */
 	double		low;			/* limits of value by monotone columns, for whoever computes it anew */
 	double		high;
-	double	   *counts;			/* GINI, ENTROPY: classes, in units of weight (h_unit applied) */
+	double	   *counts;			/* GINI, ENTROPY: classes, in units of weight (h_unit applied); NULL when bare */
 } MlGrown;
 
 typedef struct MlTree
@@ -81,6 +82,9 @@ typedef struct MlTree
 /* What holds the histograms between trees; made once for a training. */
 typedef struct MlGrower MlGrower;
 extern MlGrower *ml_grower_create(MlMatrix *matrix, const MlGrowth *growth);
+
+/* Gives back most of what it takes, before the training ends; finished trees stay. */
+extern void ml_grower_free(MlGrower *grower);
 
 /*
  * Before: every block's `order` and in_tree say which rows are in the tree (all

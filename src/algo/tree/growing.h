@@ -70,6 +70,7 @@ typedef struct MlNode
 	bool		looked;			/* for its split */
 	bool		busy;			/* its histogram is in use */
 	int			number;			/* in the finished tree */
+	int			place;			/* bare: of its counts, or -1: they are made from its rows when needed */
 } MlNode;
 
 /* Nodes of the tree that is being grown, with arrays beside them. */
@@ -79,8 +80,11 @@ typedef struct MlNodes
 	int			room;
 	int			classes;
 	int			words;			/* of a set */
+	bool		bare;			/* counts are kept of nodes with a histogram only */
+	int			ncounts;		/* bare: used of counts */
+	int			count_room;
 	MlNode	   *node;
-	int64_t    *counts;			/* room x classes */
+	int64_t    *counts;			/* room x classes; bare: count_room x classes */
 	uint32_t   *sets;			/* room x words: of the node's split */
 } MlNodes;
 
@@ -116,6 +120,8 @@ typedef struct MlSearch
 	int		   *drawn;			/* p: how to undo it */
 	int		   *place;			/* p: columns that a node may use */
 	bool	   *allowed;		/* p */
+	int64_t    *counts;			/* classes: of a node that has no place for them */
+	int		   *present;		/* classes: those that a node has */
 	MlSplit		best;
 } MlSearch;
 
@@ -133,6 +139,19 @@ ml_grow_hash(uint64_t a, uint64_t b)
 
 /* Room for `more` nodes beyond those that exist. */
 extern void ml_nodes_reserve(MlNodes *nodes, int more);
+
+/* Room for the counts of `more` nodes that get a histogram. */
+extern void ml_nodes_reserve_counts(MlNodes *nodes, int more);
+
+/* The weight of each class in node i; NULL without classes. */
+static inline int64_t *
+ml_node_counts(const MlNodes *nodes, int i, const MlSearch *search)
+{
+	if (!nodes->bare)
+		return nodes->counts != NULL ? nodes->counts + (size_t) i * nodes->classes : NULL;
+	return nodes->node[i].place >= 0 ? nodes->counts + (size_t) nodes->node[i].place * nodes->classes : search->counts;
+}
+
 extern void ml_nodes_free(MlNodes *nodes);
 
 /* Writes the best split of search into node i and makes its children at `left`, which has room. */

@@ -217,7 +217,10 @@ make_blocks(MlMatrix *m)
 	s->held = ml_alloc(held, sizeof(Held));
 	m->bytes = held * sizeof(Held);
 	for (int i = 0; i < held; i++)
+	{
+		ml_check_interrupts();	/* the first touch of a block takes a millisecond */
 		hold(m, &s->held[i], m->spilled ? ML_BLOCK_ROWS : block_rows(m, i));
+	}
 	for (int i = 0; i < s->resident; i++)
 		point_block(m, &s->held[i], block_rows(m, i), i);
 	if (m->spilled)

@@ -37,13 +37,27 @@ ml_nodes_reserve(MlNodes *nodes, int more)
 	if (room < 2 * nodes->room)
 		room = 2 * nodes->room;
 	nodes->node = grown(nodes->node, nodes->n, room, sizeof(MlNode));
-	if (nodes->classes > 0)
+	if (nodes->classes > 0 && !nodes->bare)
 		nodes->counts = grown(nodes->counts, (size_t) nodes->n * nodes->classes,
 							  (size_t) room * nodes->classes, sizeof(int64_t));
 	if (nodes->words > 0)
 		nodes->sets = grown(nodes->sets, (size_t) nodes->n * nodes->words,
 							(size_t) room * nodes->words, sizeof(uint32_t));
 	nodes->room = room;
+}
+
+void
+ml_nodes_reserve_counts(MlNodes *nodes, int more)
+{
+	int			room = nodes->ncounts + more;
+
+	if (!nodes->bare || room <= nodes->count_room)
+		return;
+	if (room < 2 * nodes->count_room)
+		room = 2 * nodes->count_room;
+	nodes->counts = grown(nodes->counts, (size_t) nodes->ncounts * nodes->classes, (size_t) room * nodes->classes,
+						  sizeof(int64_t));
+	nodes->count_room = room;
 }
 
 void
@@ -59,6 +73,7 @@ ml_nodes_free(MlNodes *nodes)
 	nodes->counts = NULL;
 	nodes->sets = NULL;
 	nodes->n = nodes->room = 0;
+	nodes->ncounts = nodes->count_room = 0;
 }
 
 /* Bins below the result go left: the cut nearest to the middle of those between two bins with rows. */
@@ -109,6 +124,7 @@ ml_nodes_split(MlNodes *nodes, int i, int left, const MlSearch *search)
 	MlNode	   *node = nodes->node + i;
 	MlNode	   *child = nodes->node + left;
 	int			classes = nodes->classes;
+	const int64_t *counts = ml_node_counts(nodes, i, search);
 
 	node->left = left;
 	node->feature = best->feature;
@@ -120,7 +136,9 @@ ml_nodes_split(MlNodes *nodes, int i, int left, const MlSearch *search)
 	for (int side = 0; side < 2; side++)
 	{
 		child[side] = (MlNode) {.parent = i, .depth = node->depth + 1, .low = node->low, .high = node->high,
-			.path = ml_grow_hash(node->path, side), .slot = -1};
+			.path = ml_grow_hash(node->path, side), .slot = -1, .place = -1};
+		if (nodes->bare && !node->local)
+			child[side].place = nodes->ncounts++;
 		if (classes == 0)
 		{
 			child[side].g = side ? node->g - best->left[0] : best->left[0];
@@ -128,10 +146,10 @@ ml_nodes_split(MlNodes *nodes, int i, int left, const MlSearch *search)
 		}
 		for (int c = 0; c < classes; c++)
 		{
-			int64_t		all = nodes->counts[(size_t) i * classes + c];
-			int64_t		mine = side ? all - best->left[c] : best->left[c];
+			int64_t		mine = side ? counts[c] - best->left[c] : best->left[c];
 
-			nodes->counts[(size_t) (left + side) * classes + c] = mine;
+			if (!nodes->bare || child[side].place >= 0)
+				ml_node_counts(nodes, left + side, search)[c] = mine;
 			child[side].h += mine;
 		}
 	}
@@ -144,6 +162,7 @@ ml_nodes_splittable(const MlNodes *nodes, int i, const MlSearch *search)
 {
 	const MlGrowth *growth = search->growth;
 	const MlNode *node = nodes->node + i;
+	const int64_t *counts = ml_node_counts(nodes, i, search);
 	int			present = 0;
 
 	if ((growth->max_depth > 0 && node->depth >= growth->max_depth) || node->rows < 2 ||
@@ -153,7 +172,7 @@ ml_nodes_splittable(const MlNodes *nodes, int i, const MlSearch *search)
 	if (nodes->classes == 0)
 		return true;
 	for (int c = 0; c < nodes->classes && present < 2; c++)
-		present += nodes->counts[(size_t) i * nodes->classes + c] > 0;
+		present += counts[c] > 0;
 	return present > 1;
 }
 

@@ -215,21 +215,22 @@ append_path(Text *text, const MlTrees *trees, MlRows *rows, const uint32_t *pare
 static void
 append_leaf(Text *text, const MlTrees *trees, MlRows *rows, uint32_t node)
 {
-	const double *value = trees->value + (size_t) trees->leaf[node] * trees->width;
+	uint32_t	leaf = trees->leaf[node];
+	double		first = ml_trees_value(trees, leaf, 0);
 	int			best = 0;
 	double		share = 0;
 
 	if (trees->classes == 0)
-		append_number(text, "%.6g", value[0] + trees->base[0]);
+		append_number(text, "%.6g", first + trees->base[0]);
 	else if (trees->width == 1)
 	{
-		best = value[0] > 0.5;
-		share = best ? value[0] : 1 - value[0];
+		best = first > 0.5;
+		share = best ? first : 1 - first;
 	}
 	else
 		for (int k = 0; k < trees->width; k++)
-			if (value[k] > share)
-				share = value[best = k];
+			if (ml_trees_value(trees, leaf, k) > share)
+				share = ml_trees_value(trees, leaf, best = k);
 	if (trees->classes > 0)
 	{
 		append(text, ml_row_class(rows, best));

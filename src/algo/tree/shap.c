@@ -174,8 +174,7 @@ reach_leaf(Shap *shap, int d)
 {
 	const MlTrees *trees = shap->trees;
 	Frame	   *frame = &shap->frame[d];
-	double		value = trees->value[(size_t) trees->leaf[frame->node] * trees->width +
-									 (trees->width > 1 ? shap->output : 0)];
+	double		value = ml_trees_value(trees, trees->leaf[frame->node], trees->width > 1 ? shap->output : 0);
 
 	shap->base += shap->sign * value * frame->share;
 	for (int k = 0; k < shap->points; k++)

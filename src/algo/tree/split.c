@@ -94,6 +94,8 @@ ml_search_create(MlSearch *search, const MlMatrix *matrix, const MlGrowth *growt
 	search->allowed = ml_alloc(matrix->p, sizeof(bool));
 	search->best.left = ml_alloc(plan->width, sizeof(int64_t));
 	search->best.set = ml_alloc(words + 1, sizeof(uint32_t));
+	search->counts = ml_alloc(plan->classes, sizeof(int64_t));
+	search->present = ml_alloc(plan->classes, sizeof(int));
 	ml_search_set(search, growth);
 }
 
@@ -119,6 +121,8 @@ ml_search_free(MlSearch *search)
 	ml_free(search->allowed);
 	ml_free(search->best.left);
 	ml_free(search->best.set);
+	ml_free(search->counts);
+	ml_free(search->present);
 }
 
 void
@@ -237,9 +241,10 @@ sweep_gradient(const MlSearch *search, const MlNode *node, Sweep *sweep, bool bo
 	}
 }
 
+/* present: the numbers of the classes to look at, NULL: all of them. */
 static inline void
 sweep_classes(const MlSearch *search, const MlNode *node, const int64_t *counts, Sweep *sweep, bool gini,
-			  int classes)
+			  int classes, const int *present)
 {
 	double	   *left = search->mass;
 	double	   *right = search->mass + classes;
@@ -260,11 +265,11 @@ sweep_classes(const MlSearch *search, const MlNode *node, const int64_t *counts,
 			if (i < 0 || sweep->single)
 			{
 				/* start anew from the missing values of this side, if any */
-				n = side && search->counted ? sweep->missing[classes] : 0;
+				n = side && search->counted ? sweep->missing[search->classes] : 0;
 				weight = 0;
 				for (int c = 0; c < classes; c++)
 				{
-					left[c] = side ? (double) sweep->missing[c] : 0;
+					left[c] = side ? (double) sweep->missing[present ? present[c] : c] : 0;
 					weight += left[c];
 				}
 			}
@@ -272,12 +277,14 @@ sweep_classes(const MlSearch *search, const MlNode *node, const int64_t *counts,
 				continue;
 			for (int c = 0; c < classes; c++)
 			{
-				left[c] += (double) cell[c];
-				weight += (double) cell[c];
-				right[c] = (double) counts[c] - left[c];
+				int			class = present ? present[c] : c;
+
+				left[c] += (double) cell[class];
+				weight += (double) cell[class];
+				right[c] = (double) counts[class] - left[c];
 			}
 			if (search->counted)
-				n += cell[classes];
+				n += cell[search->classes];
 			rest = (double) node->h - weight;
 			if (weight < min_h || rest < min_h || (sweep->only >= 0 && i != sweep->only))
 				continue;
@@ -308,16 +315,21 @@ run_sweep(const MlSearch *search, const MlNode *node, const int64_t *counts, Swe
 	if (search->classes > 0)
 	{
 		double		own;
+		int			n = 0;
 
 		for (int c = 0; c < search->classes; c++)
-			search->mass[c] = (double) counts[c];
-		own = score_mass(gini, search->classes, search->mass, (double) node->h);
+			if (counts[c] > 0)
+			{
+				search->mass[n] = (double) counts[c];
+				search->present[n++] = c;
+			}
+		own = score_mass(gini, n, search->mass, (double) node->h);
 		if (gini && search->classes == 2)
-			sweep_classes(search, node, counts, sweep, true, 2);
+			sweep_classes(search, node, counts, sweep, true, 2, NULL);
 		else if (gini)
-			sweep_classes(search, node, counts, sweep, true, search->classes);
+			sweep_classes(search, node, counts, sweep, true, n, search->present);
 		else
-			sweep_classes(search, node, counts, sweep, false, search->classes);
+			sweep_classes(search, node, counts, sweep, false, n, search->present);
 		sweep->score *= growth->h_unit;
 		return own * growth->h_unit;
 	}
@@ -569,7 +581,7 @@ ml_search_column(MlSearch *search, const MlNodes *nodes, int i, int feature, int
 {
 	const MlBins *bins = search->matrix->bins + feature;
 	const MlNode *node = nodes->node + i;
-	const int64_t *counts = nodes->counts + (size_t) i * nodes->classes;
+	const int64_t *counts = ml_node_counts(nodes, i, search);
 	uint64_t	hash = search->growth->random_cut ? ml_grow_hash(node->path, feature) : 0;
 	Sweep		sweep = {.order = search->list, .cells = cells, .only = -1};
 	int			boundary = 0;

@@ -148,6 +148,12 @@ evaluate(MlSubtree *s, MlNodes *nodes, int i, int first, int *used, MlSearch *se
 	int			width = search->width;
 	MlDraw		draw;
 
+	if (nodes->bare && nodes->node[i].place < 0)
+	{
+		memset(search->counts, 0, sizeof(int64_t) * nodes->classes);
+		for (int a = start; a < start + n; a++)
+			search->counts[s->gradient[a].g] += s->gradient[a].h;
+	}
 	if (!ml_nodes_splittable(nodes, i, search))
 		return false;
 	ml_search_begin(search);

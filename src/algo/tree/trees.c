@@ -19,6 +19,12 @@
  *   of each leaf: cover (f32)
  *   values (leaves x width f64)
  *
+ * Format 2, of forests, allows a width of 0: then leaves keep just the classes that they have, and in the
+ * place of values are
+ *
+ *   of each leaf: how many classes
+ *   of each of these: class, then share (f64) of each
+ *
  * Where the children of a node are is not stored: the n-th split of a tree has
  * children 2n + 1 and 2n + 2.  So there is no cycle and no child outside of its tree
  * that hostile bytes could ask for.  The cover of a split is that of its
@@ -31,6 +37,7 @@
 #include <string.h>
 
 #include "grow.h"
+#include "parts.h"
 
 #define MAX_OUTPUTS 1000000
 #define MAX_LEVELS ((1 << 24) + 1)
@@ -82,9 +89,9 @@ enlarge(void *array, size_t size, uint32_t used, uint32_t room)
 
 /* Room for `more` beyond `used`: at least twice as much as before. */
 static uint32_t
-new_room(uint32_t room, uint32_t used, uint32_t more)
+new_room(uint32_t room, uint32_t used, uint64_t more)
 {
-	uint64_t	need = (uint64_t) used + more;
+	uint64_t	need = used + more;
 	uint64_t	doubled = (uint64_t) room * 2;
 
 	if (need > INT32_MAX)
@@ -95,7 +102,7 @@ new_room(uint32_t room, uint32_t used, uint32_t more)
 }
 
 void
-ml_trees_reserve(MlTrees *trees, uint32_t nodes, uint32_t leaves, uint32_t words)
+ml_trees_reserve(MlTrees *trees, const MlTreesSize *more)
 {
 	uint32_t	room;
 
@@ -107,24 +114,34 @@ ml_trees_reserve(MlTrees *trees, uint32_t nodes, uint32_t leaves, uint32_t words
 		trees->output = enlarge(trees->output, sizeof(int), trees->ntrees, room);
 		trees->tree_room = room;
 	}
-	if (nodes > trees->node_room - trees->nnodes)
+	if (more->nodes > trees->node_room - trees->nnodes)
 	{
-		room = new_room(trees->node_room, trees->nnodes, nodes);
+		room = new_room(trees->node_room, trees->nnodes, more->nodes);
 		trees->node = enlarge(trees->node, sizeof(MlTreeNode), trees->nnodes, room);
 		trees->leaf = enlarge(trees->leaf, sizeof(uint32_t), trees->nnodes, room);
 		trees->cover = enlarge(trees->cover, sizeof(float), trees->nnodes, room);
 		trees->gain = enlarge(trees->gain, sizeof(double), trees->nnodes, room);
 		trees->node_room = room;
 	}
-	if (leaves > trees->leaf_room - trees->nleaves)
+	if (more->leaves > trees->leaf_room - trees->nleaves)
 	{
-		room = new_room(trees->leaf_room, trees->nleaves, leaves);
-		trees->value = enlarge(trees->value, sizeof(double) * trees->width, trees->nleaves, room);
+		room = new_room(trees->leaf_room, trees->nleaves, more->leaves);
+		if (trees->share != NULL)
+			trees->share = enlarge(trees->share, sizeof(uint32_t), trees->nleaves + 1, room + 1);
+		else
+			trees->value = enlarge(trees->value, sizeof(double) * trees->width, trees->nleaves, room);
 		trees->leaf_room = room;
 	}
-	if (words > trees->set_room - trees->nsets)
+	if (more->shares > trees->share_room - trees->nshares)
 	{
-		room = new_room(trees->set_room, trees->nsets, words);
+		room = new_room(trees->share_room, trees->nshares, more->shares);
+		trees->value = enlarge(trees->value, sizeof(double), trees->nshares, room);
+		trees->share_class = enlarge(trees->share_class, sizeof(uint32_t), trees->nshares, room);
+		trees->share_room = room;
+	}
+	if (more->words > trees->set_room - trees->nsets)
+	{
+		room = new_room(trees->set_room, trees->nsets, more->words);
 		trees->sets = enlarge(trees->sets, sizeof(uint32_t), trees->nsets, room);
 		trees->set_room = room;
 	}
@@ -147,14 +164,32 @@ set_leaf(MlTrees *trees, uint32_t node, uint32_t leaf)
 	trees->gain[node] = 0;
 }
 
+/* What leaves of a new tree say: numbers or shares. */
+typedef struct Leaves
+{
+	const double *value;		/* nodes x width */
+	double		scale;
+	const MlShares *shares;
+} Leaves;
+
 static void
-add_leaf(MlTrees *trees, uint32_t node, const MlGrown *from, const double *value, double scale)
+add_leaf(MlTrees *trees, uint32_t node, const MlGrown *from, const Leaves *leaves, int of)
 {
 	double	   *to = trees->value + (size_t) trees->nleaves * trees->width;
 
-	for (int k = 0; k < trees->width; k++)
+	if (leaves->shares != NULL)
 	{
-		to[k] = value[k] * scale;
+		uint32_t	first = leaves->shares->start[of];
+		uint32_t	n = leaves->shares->start[of + 1] - first;
+
+		memcpy(trees->value + trees->nshares, leaves->shares->share + first, sizeof(double) * n);
+		memcpy(trees->share_class + trees->nshares, leaves->shares->class + first, sizeof(uint32_t) * n);
+		trees->nshares += n;
+		trees->share[trees->nleaves + 1] = trees->nshares;
+	}
+	for (int k = 0; k < trees->width && leaves->shares == NULL; k++)
+	{
+		to[k] = leaves->value[(size_t) of * trees->width + k] * leaves->scale;
 		if (!isfinite(to[k]))
 			ml_fail_data("a leaf's value is not finite");
 	}
@@ -220,61 +255,63 @@ sum_covers(MlTrees *trees, uint32_t root, uint32_t end)
 	}
 }
 
-/* Nodes, leaves and words of sets that can be reached, and the longest path. */
-static int
-measure(const MlTrees *trees, const MlTree *tree, int *queue, uint32_t *leaves, uint32_t *words, int *depth)
+/* How much of it can be reached, and the longest path; queue: which nodes, level by level. */
+static MlTreesSize
+measure(const MlTrees *trees, const MlTree *tree, const MlShares *shares, int *queue, int *depth)
 {
-	int			n = 1;
-	int			level_end = 1;
+	MlTreesSize size = {.trees = 1, .nodes = 1};
+	uint64_t	level_end = 1;
 
 	queue[0] = 0;
-	*leaves = *words = 0;
 	*depth = 0;
-	for (int i = 0; i < n; i++)
+	for (uint64_t i = 0; i < size.nodes; i++)
 	{
 		const MlGrown *from = &tree->node[queue[i]];
 
 		if (i == level_end)
 		{
 			(*depth)++;
-			level_end = n;
+			level_end = size.nodes;
 		}
 		if (from->left == 0)
 		{
-			(*leaves)++;
+			size.leaves++;
+			if (shares != NULL)
+				size.shares += shares->start[queue[i] + 1] - shares->start[queue[i]];
 			continue;
 		}
 		if (from->set != NULL)
-			*words += 1 + (trees->levels[from->feature] + 31) / 32;
-		queue[n++] = from->left;
-		queue[n++] = from->left + 1;
+			size.words += 1 + (trees->levels[from->feature] + 31) / 32;
+		queue[size.nodes++] = from->left;
+		queue[size.nodes++] = from->left + 1;
 	}
-	return n;
+	return size;
 }
 
-void
-ml_trees_add(MlTrees *trees, const MlTree *tree, int output, const double *value, double scale)
+static void
+add_tree(MlTrees *trees, const MlTree *tree, int output, const Leaves *leaves)
 {
 	int		   *queue = ml_alloc(tree->n, sizeof(int));
-	uint32_t	leaves;
-	uint32_t	words;
 	int			depth;
-	int			n = measure(trees, tree, queue, &leaves, &words, &depth);
-	uint32_t	root = trees->nnodes;
-	uint32_t	next = root + 1;
+	MlTreesSize size = measure(trees, tree, leaves->shares, queue, &depth);
+	uint32_t	root;
+	uint32_t	next;
 
 	if (depth > ML_TREE_MAX_DEPTH)
 		ml_fail_data("a tree is deeper than %d levels; set max_depth", ML_TREE_MAX_DEPTH);
 	ml_check_interrupts();
-	ml_trees_reserve(trees, n, leaves, words);
-	for (int i = 0; i < n; i++)
+	ml_parts_make_room(trees, &size);
+	ml_trees_reserve(trees, &size);
+	root = trees->nnodes;
+	next = root + 1;
+	for (uint32_t i = 0; i < size.nodes; i++)
 	{
 		const MlGrown *from = &tree->node[queue[i]];
 
 		if ((i & NODES_PER_CHECK) == 0)
 			ml_check_interrupts();
 		if (from->left == 0)
-			add_leaf(trees, root + i, from, value + (size_t) queue[i] * trees->width, scale);
+			add_leaf(trees, root + i, from, leaves, queue[i]);
 		else
 		{
 			add_split(trees, root + i, next, from);
@@ -282,11 +319,25 @@ ml_trees_add(MlTrees *trees, const MlTree *tree, int output, const double *value
 		}
 	}
 	ml_free(queue);
-	trees->nnodes += n;
+	trees->nnodes += (uint32_t) size.nodes;
 	sum_covers(trees, root, trees->nnodes);
 	trees->root[trees->ntrees] = root;
 	trees->depth[trees->ntrees] = depth;
 	trees->output[trees->ntrees++] = trees->width > 1 ? 0 : output;
+}
+
+void
+ml_trees_add(MlTrees *trees, const MlTree *tree, int output, const double *value, double scale)
+{
+	add_tree(trees, tree, output, &(Leaves) {.value = value, .scale = scale});
+}
+
+void
+ml_trees_add_shares(MlTrees *trees, const MlTree *tree, const MlShares *shares)
+{
+	if (trees->share == NULL)
+		trees->share = ml_alloc((size_t) trees->leaf_room + 1, sizeof(uint32_t));
+	add_tree(trees, tree, 0, &(Leaves) {.shares = shares});
 }
 
 MlTrees *
@@ -333,61 +384,93 @@ ml_trees_truncate(MlTrees *trees, int ntrees)
 
 /* ---- bytes ---- */
 
+/* One array of the nodes in memory: kind, gain and threshold of splits, cover of leaves. */
 static void
-save_nodes(const MlTrees *trees, MlWriter *writer)
+save_array(const MlTrees *trees, unsigned what, MlWriter *writer)
 {
 	for (uint32_t i = 0; i < trees->nnodes; i++)
 	{
-		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
-			ml_check_interrupts();
-		ml_write_u32(writer, trees->node[i].feature & ~ML_NODE_LARGE);
-	}
-	for (uint32_t i = 0; i < trees->nnodes; i++)
-		if ((trees->node[i].feature & ML_NODE_LEAF) == 0)
-			ml_write_f64(writer, trees->gain[i]);
-	ml_check_interrupts();
-	for (uint32_t i = 0; i < trees->nnodes; i++)
-		if ((trees->node[i].feature & (ML_NODE_LEAF | ML_NODE_CATEGORY)) == 0)
-			ml_write_f64(writer, trees->node[i].threshold);
-	ml_check_interrupts();
-	ml_write_u32s(writer, trees->sets, trees->nsets);
-	for (uint32_t i = 0; i < trees->nnodes; i++)
-	{
+		uint32_t	feature = trees->node[i].feature;
 		uint32_t	bits;
 
-		if ((trees->node[i].feature & ML_NODE_LEAF) == 0)
-			continue;
-		memcpy(&bits, &trees->cover[i], sizeof(bits));
-		ml_write_u32(writer, bits);
+		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
+			ml_check_interrupts();
+		if (what == ML_PART_NODES)
+			ml_write_u32(writer, feature & ~ML_NODE_LARGE);
+		else if (what == ML_PART_GAINS && (feature & ML_NODE_LEAF) == 0)
+			ml_write_f64(writer, trees->gain[i]);
+		else if (what == ML_PART_THRESHOLDS && (feature & (ML_NODE_LEAF | ML_NODE_CATEGORY)) == 0)
+			ml_write_f64(writer, trees->node[i].threshold);
+		else if (what == ML_PART_COVERS && (feature & ML_NODE_LEAF) != 0)
+		{
+			memcpy(&bits, &trees->cover[i], sizeof(bits));
+			ml_write_u32(writer, bits);
+		}
 	}
-	ml_write_f64s(writer, trees->value, (size_t) trees->nleaves * trees->width);
+}
+
+/* What belongs to trees: nodes of each, or the output. */
+static void
+save_trees(const MlTrees *trees, unsigned what, MlWriter *writer)
+{
+	for (int t = 0; t < trees->ntrees; t++)
+		if (what == ML_PART_ROOTS)
+			ml_write_u32(writer, (t + 1 < trees->ntrees ? trees->root[t + 1] : trees->nnodes) - trees->root[t]);
+		else if (trees->outputs > 1 && trees->width == 1)
+			ml_write_u32(writer, trees->output[t]);
+}
+
+/* A section of the bytes, from all parts. */
+static void
+save_section(MlTrees *trees, unsigned what, MlWriter *writer)
+{
+	for (int k = 0; k < ml_parts_count(trees); k++)
+	{
+		ml_check_interrupts();
+		/* which nodes have a gain or a cover is said by their kind */
+		ml_parts_read(trees, k, what == ML_PART_GAINS || what == ML_PART_COVERS ? what | ML_PART_NODES : what);
+		if (what == ML_PART_ROOTS || what == ML_PART_OUTPUTS)
+			save_trees(trees, what, writer);
+		else if (what == ML_PART_SETS)
+			ml_write_u32s(writer, trees->sets, trees->nsets);
+		else if (what == ML_PART_SHARES)
+			for (uint32_t l = 0; l < trees->nleaves && trees->share != NULL; l++)
+				ml_write_u32(writer, trees->share[l + 1] - trees->share[l]);
+		else if (what == ML_PART_CLASSES)
+			ml_write_u32s(writer, trees->share_class, trees->nshares);
+		else if (what == ML_PART_VALUES)
+			ml_write_f64s(writer, trees->value, trees->share ? trees->nshares : (size_t) trees->nleaves * trees->width);
+		else
+			save_array(trees, what, writer);
+	}
 }
 
 void
 ml_trees_save(const void *model, MlWriter *writer)
 {
-	const MlTrees *trees = model;
+	static const unsigned sections[] = {
+		ML_PART_ROOTS, ML_PART_OUTPUTS, ML_PART_NODES, ML_PART_GAINS, ML_PART_THRESHOLDS, ML_PART_SETS, ML_PART_COVERS,
+		ML_PART_SHARES, ML_PART_CLASSES, ML_PART_VALUES
+	};
+	MlTrees		trees = *(const MlTrees *) model;	/* parts go through the arrays, but not what is counted */
+	MlTreesSize size = ml_trees_size(&trees);
 
-	ml_write_u8(writer, trees->link);
-	ml_write_u8(writer, trees->average);
-	ml_write_f64(writer, trees->scale);
-	ml_write_u32(writer, trees->outputs);
-	ml_write_u32(writer, trees->width);
-	ml_write_f64s(writer, trees->base, trees->outputs);
-	ml_write_text(writer, trees->objective);
-	ml_write_u32(writer, trees->rounds);
-	for (int j = 0; j < trees->p; j++)
-		ml_write_u32(writer, trees->levels[j]);
-	ml_write_u32(writer, trees->ntrees);
-	ml_write_u32(writer, trees->nnodes);
-	ml_write_u32(writer, trees->nleaves);
-	ml_write_u32(writer, trees->nsets);
-	for (int t = 0; t < trees->ntrees; t++)
-		ml_write_u32(writer, (t + 1 < trees->ntrees ? trees->root[t + 1] : trees->nnodes) - trees->root[t]);
-	if (trees->outputs > 1 && trees->width == 1)
-		for (int t = 0; t < trees->ntrees; t++)
-			ml_write_u32(writer, trees->output[t]);
-	save_nodes(trees, writer);
+	ml_write_u8(writer, trees.link);
+	ml_write_u8(writer, trees.average);
+	ml_write_f64(writer, trees.scale);
+	ml_write_u32(writer, trees.outputs);
+	ml_write_u32(writer, trees.share ? 0 : trees.width);
+	ml_write_f64s(writer, trees.base, trees.outputs);
+	ml_write_text(writer, trees.objective);
+	ml_write_u32(writer, trees.rounds);
+	for (int j = 0; j < trees.p; j++)
+		ml_write_u32(writer, trees.levels[j]);
+	ml_write_u32(writer, size.trees);
+	ml_write_u32(writer, (uint32_t) size.nodes);
+	ml_write_u32(writer, (uint32_t) size.leaves);
+	ml_write_u32(writer, (uint32_t) size.words);
+	for (size_t s = 0; s < sizeof(sections) / sizeof(sections[0]); s++)
+		save_section(&trees, sections[s], writer);
 }
 
 /* Whether the parts of a prediction go together. */
@@ -422,9 +505,12 @@ check_shape(const MlTrees *trees)
 		ml_corrupt("The scale of an isolation forest is %g.", trees->scale);
 }
 
-static void
-load_head(MlTrees *trees, MlReader *reader)
+/* Whether leaves keep the classes that they have. */
+static bool
+load_head(MlTrees *trees, MlReader *reader, int format)
 {
+	bool		shares;
+
 	trees->link = ml_read_u8(reader);
 	if (trees->link > ML_LINK_ISOLATION)
 		ml_corrupt("Trees cannot have the link %d.", trees->link);
@@ -432,6 +518,9 @@ load_head(MlTrees *trees, MlReader *reader)
 	trees->scale = ml_read_finite(reader);
 	trees->outputs = ml_read_u32(reader, MAX_OUTPUTS);
 	trees->width = ml_read_u32(reader, MAX_OUTPUTS);
+	shares = format >= 2 && trees->width == 0 && trees->outputs > 1;
+	if (shares)
+		trees->width = trees->outputs;
 	check_shape(trees);
 	trees->base = ml_read_f64s(reader, trees->outputs);
 	trees->objective = ml_read_text(reader);
@@ -441,6 +530,7 @@ load_head(MlTrees *trees, MlReader *reader)
 	trees->levels = ml_read_room(reader, trees->p, sizeof(int));
 	for (int j = 0; j < trees->p; j++)
 		trees->levels[j] = ml_read_u32(reader, MAX_LEVELS);
+	return shares;
 }
 
 /* Sizes, checked against the bytes before anything is allocated, then roots and outputs. */
@@ -474,31 +564,12 @@ load_sizes(MlTrees *trees, MlReader *reader)
 		trees->output[t] = trees->outputs > 1 && trees->width == 1 ? ml_read_u32(reader, trees->outputs - 1) : 0;
 }
 
-/* The bytes of what nodes have, each kind in the order of the nodes, while they are given out. */
-typedef struct Supply
-{
-	const uint32_t *kind;		/* of every node: feature and flags */
-	const double *gain;			/* of splits */
-	const double *threshold;	/* of splits of a number */
-	const float *cover;			/* of leaves */
-	uint32_t	leaves;			/* so far */
-} Supply;
-
-/* Complains about what the bytes say of a split. */
+/*
+ * The structure of tree t from the features and flags of its nodes: children,
+ * leaf numbers from *leaf on, and its depth.
+ */
 static void
-check_split(const MlTrees *trees, int t, uint32_t i, uint32_t kind)
-{
-	if ((kind & ~(ML_NODE_FEATURE | ML_NODE_MISSING_RIGHT | ML_NODE_CATEGORY | ML_NODE_OTHERS_LEFT)) != 0 ||
-		(kind & ML_NODE_FEATURE) >= (uint32_t) trees->p)
-		ml_corrupt("Node %u of tree %d has the feature %u.", i - trees->root[t], t, kind);
-	if (((kind & ML_NODE_CATEGORY) != 0) != (trees->levels[kind & ML_NODE_FEATURE] > 0))
-		ml_corrupt("Column %u with %d categories is split otherwise.", kind & ML_NODE_FEATURE,
-				   trees->levels[kind & ML_NODE_FEATURE]);
-}
-
-/* The nodes of tree t but for their sets, its depth and the covers of its splits. */
-static void
-load_tree(MlTrees *trees, int t, uint32_t end, Supply *supply)
+load_structure(MlTrees *trees, int t, uint32_t end, const uint32_t *kind, uint32_t *leaf)
 {
 	uint32_t	next = trees->root[t] + 1;
 	uint32_t	level_end = next;
@@ -506,49 +577,70 @@ load_tree(MlTrees *trees, int t, uint32_t end, Supply *supply)
 
 	for (uint32_t i = trees->root[t]; i < end; i++)
 	{
-		uint32_t	kind = supply->kind[i];
-
-		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
-			ml_check_interrupts();
 		if (i == level_end)
 		{
 			if (++depth > ML_TREE_MAX_DEPTH)
 				ml_corrupt("Tree %d is deeper than %d levels.", t, ML_TREE_MAX_DEPTH);
 			level_end = next;
 		}
-		if (kind == ML_NODE_LEAF)
+		if (kind[i] == ML_NODE_LEAF)
 		{
-			set_leaf(trees, i, supply->leaves++);
-			trees->cover[i] = *supply->cover++;
-			if (!(trees->cover[i] >= 0 && trees->cover[i] <= FLT_MAX))
-				ml_corrupt("The cover of node %u is %g.", i, trees->cover[i]);
+			set_leaf(trees, i, (*leaf)++);
 			continue;
 		}
-		check_split(trees, t, i, kind);
+		if ((kind[i] & ~(ML_NODE_FEATURE | ML_NODE_MISSING_RIGHT | ML_NODE_CATEGORY | ML_NODE_OTHERS_LEFT)) != 0 ||
+			(kind[i] & ML_NODE_FEATURE) >= (uint32_t) trees->p)
+			ml_corrupt("Node %u of tree %d has the feature %u.", i - trees->root[t], t, kind[i]);
+		if (((kind[i] & ML_NODE_CATEGORY) != 0) != (trees->levels[kind[i] & ML_NODE_FEATURE] > 0))
+			ml_corrupt("Column %u with %d categories is split otherwise.", kind[i] & ML_NODE_FEATURE,
+					   trees->levels[kind[i] & ML_NODE_FEATURE]);
 		if (next + 2 > end)
 			ml_corrupt("Node %u of tree %d has no children.", i - trees->root[t], t);
-		trees->node[i] = (MlTreeNode) {(kind & ML_NODE_CATEGORY) != 0 ? 0 : *supply->threshold++, next, kind};
-		trees->gain[i] = *supply->gain++;
+		trees->node[i] = (MlTreeNode) {0, next, kind[i]};
 		next += 2;
 	}
-	/* nodes that were not reached before their parent would be a second root */
 	if (next != end)
 		ml_corrupt("Tree %d has %u nodes too many.", t, end - next);
 	trees->depth[t] = depth;
-	sum_covers(trees, trees->root[t], end);
+}
+
+/* Nodes that the walk above did not reach before their parent would be a second root. */
+static void
+load_structures(MlTrees *trees, MlReader *reader)
+{
+	uint32_t	n = trees->nnodes;
+	uint32_t	leaves = 0;
+	uint32_t   *kind;
+
+	trees->node = ml_read_room(reader, n, sizeof(MlTreeNode));
+	trees->leaf = ml_read_room(reader, n, sizeof(uint32_t));
+	trees->cover = ml_read_room(reader, n, sizeof(float));
+	trees->gain = ml_read_room(reader, n, sizeof(double));
+	kind = trees->leaf;			/* is free until a node's own turn */
+	ml_read_u32s(reader, kind, n);
+	for (int t = 0; t < trees->ntrees; t++)
+	{
+		if ((t & 15) == 15)
+			ml_check_interrupts();
+		load_structure(trees, t, t + 1 < trees->ntrees ? trees->root[t + 1] : n, kind, &leaves);
+	}
+	if (leaves != trees->nleaves)
+		ml_corrupt("The trees have %u leaves, but %u were announced.", leaves, trees->nleaves);
 }
 
 /* Where the set of each split of a category begins; trees->sets are read. */
 static void
-load_sets(MlTrees *trees)
+load_sets(MlTrees *trees, MlReader *reader)
 {
 	uint32_t	at = 0;
 
+	trees->sets = ml_read_room(reader, trees->nsets, sizeof(uint32_t));
+	ml_read_u32s(reader, trees->sets, trees->nsets);
 	for (uint32_t i = 0; i < trees->nnodes; i++)
 	{
-		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
-			ml_check_interrupts();
-		if ((trees->node[i].feature & ML_NODE_CATEGORY) == 0)
+		uint32_t	feature = trees->node[i].feature;
+
+		if ((feature & ML_NODE_CATEGORY) == 0)
 			continue;
 		if (at >= trees->nsets || trees->sets[at] >= trees->nsets - at)
 			ml_corrupt("The set of node %u ends beyond %u words.", i, trees->nsets);
@@ -560,57 +652,110 @@ load_sets(MlTrees *trees)
 }
 
 /*
- * Reads the nodes.  Each kind of number is read in one piece to where there is room, and given out
- * from there: kinds to `leaf`, gains and covers to the ends of their own arrays, all of them at or
- * behind their places; thresholds to the leaves' values, of which there is at least one more.
+ * Gain and threshold of the splits.  They are read in one piece into room that is free, and
+ * spread from there: gains at the end of their own array, where each is at or behind its
+ * place; thresholds in that of the leaves' values, of which there is at least one more.
  */
 static void
-load_nodes(MlTrees *trees, MlReader *reader)
+load_numbers(MlTrees *trees, MlReader *reader)
 {
 	uint32_t	n = trees->nnodes;
-	uint32_t	leaves = 0;
+	uint32_t	splits = n - trees->nleaves;
+	const double *gain = trees->gain + trees->nleaves;
+	const double *threshold = trees->value;
 	uint32_t	numbers = 0;
-	Supply		supply = {0};
 
-	trees->node = ml_read_room(reader, n, sizeof(MlTreeNode));
-	trees->leaf = ml_read_room(reader, n, sizeof(uint32_t));
-	trees->cover = ml_read_room(reader, n, sizeof(float));
-	trees->gain = ml_read_room(reader, n, sizeof(double));
-	trees->value = ml_read_room(reader, (size_t) trees->nleaves * trees->width, sizeof(double));
-	ml_read_u32s(reader, trees->leaf, n);
+	ml_read_finites(reader, trees->gain + trees->nleaves, splits);
 	for (uint32_t i = 0; i < n; i++)
 	{
-		leaves += trees->leaf[i] == ML_NODE_LEAF;
-		numbers += (trees->leaf[i] & (ML_NODE_LEAF | ML_NODE_CATEGORY)) == 0;
+		uint32_t	feature = trees->node[i].feature;
+
+		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
+			ml_check_interrupts();
+		trees->gain[i] = (feature & ML_NODE_LEAF) != 0 ? 0 : *gain++;
+		numbers += (feature & (ML_NODE_LEAF | ML_NODE_CATEGORY)) == 0;
 	}
-	if (leaves != trees->nleaves || n - leaves + trees->ntrees != leaves)
-		ml_corrupt("The trees have %u nodes and %u leaves, but %u were announced.", n, leaves, trees->nleaves);
-	supply.kind = trees->leaf;
-	supply.gain = trees->gain + leaves;
-	supply.threshold = trees->value;
-	supply.cover = trees->cover + n - leaves;
-	ml_read_finites(reader, trees->gain + leaves, n - leaves);
 	ml_read_finites(reader, trees->value, numbers);
-	trees->sets = ml_read_room(reader, trees->nsets, sizeof(uint32_t));
-	ml_read_u32s(reader, trees->sets, trees->nsets);
-	ml_read_u32s(reader, (uint32_t *) trees->cover + n - leaves, leaves);
-	for (int t = 0; t < trees->ntrees; t++)
-		load_tree(trees, t, t + 1 < trees->ntrees ? trees->root[t + 1] : n, &supply);
-	load_sets(trees);
-	ml_read_finites(reader, trees->value, (size_t) leaves * trees->width);
+	for (uint32_t i = 0; i < n; i++)
+	{
+		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
+			ml_check_interrupts();
+		if ((trees->node[i].feature & (ML_NODE_LEAF | ML_NODE_CATEGORY)) == 0)
+			trees->node[i].threshold = *threshold++;
+	}
+}
+
+/* Likewise the covers of leaves come from the end of the array. */
+static void
+load_covers(MlTrees *trees, MlReader *reader)
+{
+	uint32_t	n = trees->nnodes;
+	const float *cover = trees->cover + n - trees->nleaves;
+
+	ml_read_u32s(reader, (uint32_t *) trees->cover + n - trees->nleaves, trees->nleaves);
+	for (uint32_t i = 0; i < n; i++)
+	{
+		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
+			ml_check_interrupts();
+		if ((trees->node[i].feature & ML_NODE_LEAF) == 0)
+			continue;
+		trees->cover[i] = *cover++;
+		if (!(trees->cover[i] >= 0 && trees->cover[i] <= FLT_MAX))
+			ml_corrupt("The cover of node %u is %g.", i, trees->cover[i]);
+	}
+	sum_covers(trees, 0, n);
+}
+
+/* The classes of each leaf, and where its shares are. */
+static void
+load_shares(MlTrees *trees, MlReader *reader)
+{
+	uint64_t	n = 0;
+
+	trees->share = ml_read_room(reader, (size_t) trees->nleaves + 1, sizeof(uint32_t));
+	for (uint32_t l = 0; l < trees->nleaves; l++)
+	{
+		if ((l & NODES_PER_CHECK) == NODES_PER_CHECK)
+			ml_check_interrupts();
+		trees->share[l] = (uint32_t) n;
+		n += ml_read_u32(reader, trees->classes);
+		if (n > ml_read_left(reader) / sizeof(uint32_t))
+			ml_corrupt("The leaves have %llu shares, but only %zu bytes are left.", (unsigned long long) n, ml_read_left(reader));
+	}
+	trees->share[trees->nleaves] = trees->nshares = (uint32_t) n;
+	trees->share_class = ml_read_room(reader, trees->nshares, sizeof(uint32_t));
+	ml_read_u32s(reader, trees->share_class, trees->nshares);
+	for (uint32_t s = 0; s < trees->nshares; s++)
+		if (trees->share_class[s] >= (uint32_t) trees->classes)
+			ml_corrupt("A leaf has a share of class %u of %d.", trees->share_class[s], trees->classes);
 }
 
 void *
 ml_trees_load(MlReader *reader, int format, int p, int classes)
 {
 	MlTrees    *trees = ml_alloc(1, sizeof(MlTrees));
+	bool		shares;
+	size_t		values;
 
 	if (p > (int) ML_NODE_FEATURE)
 		ml_corrupt("Trees cannot have %d columns.", p);
 	trees->p = p;
 	trees->classes = classes;
-	load_head(trees, reader);
+	shares = load_head(trees, reader, format);
 	load_sizes(trees, reader);
-	load_nodes(trees, reader);
+	load_structures(trees, reader);
+	values = (size_t) trees->nleaves * trees->width;
+	if (!shares)
+		trees->value = ml_read_room(reader, values, sizeof(double));
+	load_numbers(trees, reader);
+	load_sets(trees, reader);
+	load_covers(trees, reader);
+	if (shares)
+	{
+		load_shares(trees, reader);
+		values = trees->nshares;
+		trees->value = ml_read_room(reader, values, sizeof(double));
+	}
+	ml_read_finites(reader, trees->value, values);
 	return trees;
 }

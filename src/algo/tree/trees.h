@@ -45,11 +45,11 @@ typedef struct MlTreeNode
 
 /*
  * A category split of a column with few levels has in the place of its threshold
- * a word of 64 bits: bit l says that level l goes right, the last one that missing
- * values do, the one before that any other x does.
+ * a word of 64 bits: bit l says that level l goes right, the next one that any other x
+ * does, the last one that missing values do.  None of these bits is set in the NaN of a leaf.
  */
-#define ML_WORD_LEVELS 62
-#define ML_WORD_OTHERS 62
+#define ML_WORD_LEVELS 50
+#define ML_WORD_OTHERS 50
 #define ML_WORD_MISSING 63
 
 typedef struct MlTrees
@@ -72,7 +72,10 @@ typedef struct MlTrees
 	float	   *cover;			/* nnodes: weight of the training rows (sum of h) that came here; of a split, its children's sum */
 	double	   *gain;			/* nnodes: of the split, 0 for leaves */
 	uint32_t	nleaves;
-	double	   *value;			/* nleaves x width */
+	double	   *value;			/* nleaves x width; with shares: nshares */
+	uint32_t   *share;			/* nleaves + 1: of many classes a leaf keeps those it has, share[l] to share[l + 1] - 1; or NULL */
+	uint32_t   *share_class;	/* nshares: ascending in a leaf */
+	uint32_t	nshares;
 	uint32_t	nsets;			/* words */
 	uint32_t   *sets;			/* of each category split: how many words follow, then these */
 	int		   *levels;			/* p: categories, 0 for a number */
@@ -80,10 +83,12 @@ typedef struct MlTrees
 	int			rounds;			/* of boosting that were kept; 0: not boosted */
 	bool		categories;		/* some split is of a category, ... */
 	bool		large;			/* ... and has ML_NODE_LARGE */
+	struct MlParts *parts;		/* of a training: trees that are in a file, see parts.h; or NULL */
 	uint32_t	tree_room;		/* while trees are added: room in the arrays */
 	uint32_t	node_room;
 	uint32_t	leaf_room;
 	uint32_t	set_room;
+	uint32_t	share_room;
 } MlTrees;
 
 /*
@@ -96,16 +101,24 @@ extern MlTrees *ml_trees_create(const MlProblem *problem, int outputs, int width
 /* A model under construction that begins with the trees of a finished one. */
 extern MlTrees *ml_trees_copy(const MlTrees *from);
 
-/* Room for so much more at once: without copies, and when it cannot be had that is said before more trees are grown. */
-extern void ml_trees_reserve(MlTrees *trees, uint32_t nodes, uint32_t leaves, uint32_t words);
-
 /* value: of node i of the tree (only leaves are read), `width` numbers; scale multiplies them (learning rate). */
 extern void ml_trees_add(MlTrees *trees, const struct MlTree *tree, int output, const double *value, double scale);
+
+/* The same for leaves that keep the classes they have: those of node i are start[i] to start[i + 1] - 1. */
+typedef struct MlShares
+{
+	uint32_t   *start;			/* nodes + 1 */
+	uint32_t   *class;
+	double	   *share;
+} MlShares;
+extern void ml_trees_add_shares(MlTrees *trees, const struct MlTree *tree, const MlShares *shares);
 extern void ml_trees_truncate(MlTrees *trees, int ntrees);	/* keeps the first */
 
 /* The contract's functions, the same for every tree method. */
 extern void ml_trees_predict(const void *model, const double *x, double *out);
 extern void ml_trees_margin(const MlTrees *trees, const double *x, double *out);	/* before the link: outputs */
+extern void ml_trees_add_up(const MlTrees *trees, const double *x, double *out);	/* adds the leaves of the trees in memory to out */
+extern void ml_trees_complete(const MlTrees *trees, int ntrees, double *out);	/* from their sum to the prediction */
 extern void ml_trees_save(const void *model, MlWriter *writer);
 extern void *ml_trees_load(MlReader *reader, int format, int p, int classes);
 extern void ml_trees_describe(const void *model, MlRows *rows);

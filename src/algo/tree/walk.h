@@ -6,6 +6,32 @@
 
 #include "trees.h"
 
+/* Number k of a leaf. */
+static inline double
+ml_trees_value(const MlTrees *trees, uint32_t leaf, int k)
+{
+	if (trees->share == NULL)
+		return trees->value[(size_t) leaf * trees->width + k];
+	for (uint32_t s = trees->share[leaf]; s < trees->share[leaf + 1]; s++)
+		if (trees->share_class[s] == (uint32_t) k)
+			return trees->value[s];
+	return 0;
+}
+
+/* Adds the numbers of a leaf to those in `sum`. */
+static inline void
+ml_trees_add_leaf(const MlTrees *trees, uint32_t leaf, double *sum)
+{
+	const double *value = trees->value + (size_t) leaf * trees->width;
+
+	if (trees->share == NULL)
+		for (int k = 0; k < trees->width; k++)
+			sum[k] += value[k];
+	else
+		for (uint32_t s = trees->share[leaf]; s < trees->share[leaf + 1]; s++)
+			sum[trees->share_class[s]] += trees->value[s];
+}
+
 /* Whether category x goes right from split i. */
 static inline uint32_t
 ml_category_right(const MlTrees *trees, uint32_t i, double x)
