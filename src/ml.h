@@ -275,6 +275,7 @@ typedef struct MlAlgorithm
 	void		(*formula) (const void *model, MlFormula *out);
 
 	const MlFormat *const *formats; /* of other libraries, ends with NULL; or NULL */
+	const MlFormat *const *writes;	/* the same of another algorithm, whose write takes this one's models, too; or NULL */
 } MlAlgorithm;
 
 /* Every algorithm is declared here: the Makefile makes the list from the folders. */

@@ -441,6 +441,18 @@ export_own(FunctionCallInfo fcinfo, const MlSite *site)
 	return ml_document_write(value, site->model, named ? site->version_id : 0);
 }
 
+static bool
+can_write(const MlAlgorithm *algorithm, const MlFormat *format)
+{
+	for (const MlFormat *const *f = algorithm->formats; f && *f; f++)
+		if (*f == format)
+			return true;
+	for (const MlFormat *const *f = algorithm->writes; f && *f; f++)
+		if (*f == format)
+			return true;
+	return false;
+}
+
 static text *
 export_foreign(FunctionCallInfo fcinfo, const MlModel *model, const char *name)
 {
@@ -454,7 +466,7 @@ export_foreign(FunctionCallInfo fcinfo, const MlModel *model, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("format \"%s\" can be read, but not written", name)));
-	if (model->algorithm->predict != found.algorithm->predict)
+	if (!can_write(model->algorithm, found.format))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("a model of algorithm \"%s\" cannot be written in format \"%s\"", model->algorithm->name, name)));

@@ -470,14 +470,22 @@ draw_importance(const MlChart *chart, StringInfo out)
 				  chart->source ? "'mean size of the contribution'}}" : "'share', 'axis': {'format': '%', 'tickCount': 5, 'labelOverlap': true}}}");
 }
 
-static void
-draw_versions(const MlChart *chart, StringInfo out)
+/* The latest versions that were measured as the current one was. */
+static MlAnswer *
+measured_versions(const MlChart *chart)
 {
 	Oid			types[] = {TEXTOID};
 	Datum		values[] = {CStringGetTextDatum(pnstrdup(chart->name, strcspn(chart->name, "@")))};
-	MlAnswer   *answer = ml_report_ask("SELECT version, metric, value, baseline FROM ml.versions WHERE model = $1 AND value IS NOT NULL "
-									   "AND metric = (SELECT v.metric FROM ml.versions v WHERE v.model = $1 AND v.is_current) "
-									   "ORDER BY version DESC LIMIT 100", 1, types, values);
+
+	return ml_report_ask("SELECT version, metric, value, baseline FROM ml.versions WHERE model = $1 AND value IS NOT NULL "
+						 "AND metric = (SELECT v.metric FROM ml.versions v WHERE v.model = $1 AND v.is_current) "
+						 "ORDER BY version DESC LIMIT 100", 1, types, values);
+}
+
+static void
+draw_versions(const MlChart *chart, StringInfo out)
+{
+	MlAnswer   *answer = measured_versions(chart);
 
 	ml_chart_text(out, ROWS_BEGIN);
 	for (int i = answer->rows; i-- > 0;)
@@ -496,7 +504,7 @@ draw_versions(const MlChart *chart, StringInfo out)
 	ml_chart_text(out, ROWS_END ", 'mark': {'type': 'line', 'point': true, 'tooltip': true}, 'encoding': {"
 				  "'x': {'field': 'version', 'type': 'ordinal', 'title': 'version', 'axis': {'labelAngle': 0}}, 'y': {'field': 'value', 'type': 'quantitative', "
 				  "'scale': {'zero': false}, 'title': ");
-	escape_json(out, answer->rows > 0 ? ml_answer_get(answer, 0, 1) : "");
+	escape_json(out, ml_answer_get(answer, 0, 1));
 	ml_chart_text(out, "}, 'color': {'field': 'of', 'type': 'nominal', 'sort': null, 'title': null}, "
 				  "'strokeDash': {'field': 'of', 'type': 'nominal', 'sort': null, 'title': null}}");
 }
@@ -566,6 +574,17 @@ needs_name(const MlChart *chart)
 }
 
 static const char *
+needs_measured(const MlChart *chart)
+{
+	const char *why = needs_name(chart);
+
+	/* such as a model without target; an axis without values has no ends */
+	if (why == NULL && measured_versions(chart)->rows == 0)
+		why = "the current version has no metric that a version was measured by";
+	return why;
+}
+
+static const char *
 needs_monitoring(const MlChart *chart)
 {
 	if (!ml_report_monitored() || ml_report_drift(chart->model_id)->rows == 0)
@@ -607,7 +626,7 @@ const MlChartKind ml_chart_kinds[] = {
 	{"importance", "Importance of the features", false, false, needs_nothing, draw_importance, 0},
 	{"learning", "Learning curve", false, false, needs_learning, draw_learning, 260},
 	{"drift", "Drift", false, false, needs_named_monitoring, draw_drift, 260},
-	{"versions", "Versions", false, false, needs_name, draw_versions, 220},
+	{"versions", "Versions", false, false, needs_measured, draw_versions, 220},
 	{NULL}
 };
 

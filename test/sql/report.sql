@@ -66,6 +66,7 @@ SELECT ml_plot('amount', 'roc');
 SELECT ml_plot('won', 'drift');
 SELECT ml_plot('won', 'versions', 'report_data');
 SELECT ml_plot('sums', 'residuals');
+SELECT ml_plot('sums', 'versions');
 SELECT ml_plot('won', 'roc', 'SELECT a, b FROM report_data');
 SELECT ml_plot('won', 'roc', 'SELECT a, b, NULL::boolean AS won FROM report_data');
 SELECT ml_plot(model, 'versions') FROM (SELECT ml_fit('report_data', 'won', algorithm => 'logistic', exclude => '{id,colour,amount}') AS model) f;

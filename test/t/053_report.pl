@@ -109,7 +109,7 @@ ranking kept: distribution importance learning residuals versions
 ranking source: distribution importance residuals
 species kept: calibration confusion distribution importance pr roc versions
 species source: calibration confusion distribution importance pr roc
-strange kept: importance versions
+strange kept: importance
 strange source: distribution importance
 END
 my @specs = split /\n/, $psql->('SELECT spec FROM plot ORDER BY model, of, kind');

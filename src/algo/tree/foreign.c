@@ -11,6 +11,8 @@
 
 #include "grow.h"
 
+const MlFormat *const ml_tree_formats[] = {&ml_format_xgboost, &ml_format_lightgbm, NULL};
+
 #define MAX_CATEGORY (1 << 24)
 
 static void

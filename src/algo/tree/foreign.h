@@ -40,4 +40,7 @@ extern MlTrees *ml_foreign_trees(int p, int classes, MlForeignTree *tree, int nt
 extern const MlFormat ml_format_xgboost;
 extern const MlFormat ml_format_lightgbm;
 
+/* Read as boosting, written from every method whose model begins with MlTrees. */
+extern const MlFormat *const ml_tree_formats[];
+
 #endif

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "foreign.h"
 #include "grow.h"
 #include "trees.h"
 
@@ -80,7 +81,8 @@ extern const char *const ml_forest_criteria[];
 	.explain = ml_trees_explain, \
 	.formula = ml_trees_formula, \
 	.importance = ml_trees_importance, \
-	.importance_by = ml_trees_importance_by
+	.importance_by = ml_trees_importance_by, \
+	.writes = ml_tree_formats
 
 /* The model: what predicts, first, and what is known about it. */
 typedef struct MlForest

@@ -459,8 +459,6 @@ boosting_fit(const MlProblem *problem, MlData *data, MlResult *result)
 	}
 }
 
-static const MlFormat *const formats[] = {&ml_format_xgboost, &ml_format_lightgbm, NULL};
-
 const MlAlgorithm ml_algo_gradient_boosting = {
 	.name = "gradient_boosting",
 	.summary = "sum of trees, each fitted to what the others left over",
@@ -479,5 +477,5 @@ const MlAlgorithm ml_algo_gradient_boosting = {
 	.formula = ml_trees_formula,
 	.importance = ml_trees_importance,
 	.importance_by = ml_trees_importance_by,
-	.formats = formats,
+	.formats = ml_tree_formats,
 };

@@ -23,6 +23,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "foreign.h"
 #include "forest.h"
 #include "grow.h"
 #include "trees.h"
@@ -579,4 +580,5 @@ const MlAlgorithm ml_algo_isolation_forest = {
 	.explain = ml_trees_explain,
 	.formula = ml_trees_formula,
 	.importance_by = ml_trees_importance_by,
+	.writes = ml_tree_formats,
 };
