@@ -425,9 +425,9 @@ learning_place(MlLearning *l)
 void
 ml_learning_add(MlLearning *l, int iterations, double objective, double held_out)
 {
-	int			at = l->n - 1;
+	int			at = l ? l->n - 1 : 0;
 
-	if (isnan(objective) && isnan(held_out))
+	if (l == NULL || (isnan(objective) && isnan(held_out)))
 		return;
 	if (l->n == 0 || l->point[at].iterations != iterations)
 	{
@@ -458,8 +458,7 @@ ml_learning_start(MlLearning *learning)
 void
 ml_report_learning(int iterations, double objective, double held_out)
 {
-	if (curve)
-		ml_learning_add(curve, iterations, objective, held_out);
+	ml_learning_add(curve, iterations, objective, held_out);
 }
 
 static void

@@ -588,8 +588,7 @@ run_passes(TileReader *r, MlDataset *from, MlFit *fit, double *carry, size_t nca
 		result.objective = get_float8_nan();
 		MemoryContextSwitchTo(pass_cxt);
 		step = algorithm->finish(problem, state, &result);
-		if (fit->learning)
-			ml_learning_add(fit->learning, problem->pass, result.objective, get_float8_nan());
+		ml_learning_add(fit->learning, problem->pass, result.objective, get_float8_nan());
 		ml_free(state);
 		MemoryContextSwitchTo(old);
 		if (step == ML_AGAIN && result.carry == problem->carry)
@@ -884,9 +883,8 @@ ml_row_losses(MlTraining *t, const MlMask *train, const MlMask *test, const void
 		for (int i = 0; i < tile.n; i++)
 		{
 			const double *out = ml_ahead_row(ahead, tile.x + (Size) i * fit->encoder->p);
-			double		of_row;
+			double		of_row = (tile.w ? tile.w[i] : 1) * row_loss(t, tile.y[i], out);
 
-			of_row = (tile.w ? tile.w[i] : 1) * row_loss(t, tile.y[i], out);
 			sum += of_row;
 			if (*n < room)
 				loss[(*n)++] = of_row;
