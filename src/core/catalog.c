@@ -803,6 +803,7 @@ resolve(const char *text, MlPrivilege need, bool missing_ok, MlWhen when, MlMode
 	MlNumberRow number = {0};
 	MlMeantRow *row;
 	bool		outdated;
+	uint64		generation;
 
 	ml_catalog_split(text, name, &wanted, alias);
 	AcceptInvalidationMessages();	/* a transaction that holds its locks hears of no commit otherwise */
@@ -813,12 +814,19 @@ resolve(const char *text, MlPrivilege need, bool missing_ok, MlWhen when, MlMode
 		ml_acl_missing(name);
 	}
 	ml_acl_require(&model, need);
+	generation = rows.generation;
 	row = when == NOW ? NULL : ml_meant_find(name, wanted, alias);
 	if (row != NULL && row->model_id == model.model_id && when != AGAIN)
 	{
 		number.version_id = row->version_id;
 		number.version = row->version;
 		outdated = row->outdated;
+		if (row->generation != generation)
+		{
+			MlNumberRow newest = {0};
+
+			outdated = !resolve_number(&model, wanted, alias, &newest) || newest.version_id != number.version_id;
+		}
 	}
 	else
 	{
@@ -828,7 +836,7 @@ resolve(const char *text, MlPrivilege need, bool missing_ok, MlWhen when, MlMode
 		if (row != NULL && (when == AGAIN || !(found && found_in_snapshot(&model, wanted, &number))) &&
 			scan_meant(&model, wanted, alias, &number))
 			found = true;
-		outdated = number.version_id != newest;
+		outdated = number.version_id != newest || when == AGAIN;
 		if (!found)
 		{
 			if (missing_ok)
@@ -846,6 +854,7 @@ resolve(const char *text, MlPrivilege need, bool missing_ok, MlWhen when, MlMode
 		row->version_id = number.version_id;
 		row->version = number.version;
 		row->outdated = outdated;
+		row->generation = generation;
 	}
 	ref->model_id = model.model_id;
 	ref->version_id = number.version_id;
