@@ -42,6 +42,7 @@
 #define MAX_OUTPUTS 1000000
 #define MAX_LEVELS ((1 << 24) + 1)
 #define NODES_PER_CHECK 0xffff	/* between two looks at interrupts */
+#define THRESHOLDS 512			/* read at a time */
 
 /* ---- construction ---- */
 
@@ -652,9 +653,8 @@ load_sets(MlTrees *trees, MlReader *reader)
 }
 
 /*
- * Gain and threshold of the splits.  They are read in one piece into room that is free, and
- * spread from there: gains at the end of their own array, where each is at or behind its
- * place; thresholds in that of the leaves' values, of which there is at least one more.
+ * Gain and threshold of the splits.  Gains are read in one piece into the end of their own array, where
+ * each is at or behind its place, and spread from there; thresholds come by the chunk.
  */
 static void
 load_numbers(MlTrees *trees, MlReader *reader)
@@ -662,8 +662,10 @@ load_numbers(MlTrees *trees, MlReader *reader)
 	uint32_t	n = trees->nnodes;
 	uint32_t	splits = n - trees->nleaves;
 	const double *gain = trees->gain + trees->nleaves;
-	const double *threshold = trees->value;
+	double		threshold[THRESHOLDS];
 	uint32_t	numbers = 0;
+	uint32_t	at = 0;
+	uint32_t	read = 0;
 
 	ml_read_finites(reader, trees->gain + trees->nleaves, splits);
 	for (uint32_t i = 0; i < n; i++)
@@ -675,13 +677,20 @@ load_numbers(MlTrees *trees, MlReader *reader)
 		trees->gain[i] = (feature & ML_NODE_LEAF) != 0 ? 0 : *gain++;
 		numbers += (feature & (ML_NODE_LEAF | ML_NODE_CATEGORY)) == 0;
 	}
-	ml_read_finites(reader, trees->value, numbers);
 	for (uint32_t i = 0; i < n; i++)
 	{
 		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
 			ml_check_interrupts();
-		if ((trees->node[i].feature & (ML_NODE_LEAF | ML_NODE_CATEGORY)) == 0)
-			trees->node[i].threshold = *threshold++;
+		if ((trees->node[i].feature & (ML_NODE_LEAF | ML_NODE_CATEGORY)) != 0)
+			continue;
+		if (at == read)
+		{
+			read = numbers < THRESHOLDS ? numbers : THRESHOLDS;
+			ml_read_finites(reader, threshold, read);
+			numbers -= read;
+			at = 0;
+		}
+		trees->node[i].threshold = threshold[at++];
 	}
 }
 
@@ -744,18 +753,13 @@ ml_trees_load(MlReader *reader, int format, int p, int classes)
 	shares = load_head(trees, reader, format);
 	load_sizes(trees, reader);
 	load_structures(trees, reader);
-	values = (size_t) trees->nleaves * trees->width;
-	if (!shares)
-		trees->value = ml_read_room(reader, values, sizeof(double));
 	load_numbers(trees, reader);
 	load_sets(trees, reader);
 	load_covers(trees, reader);
 	if (shares)
-	{
 		load_shares(trees, reader);
-		values = trees->nshares;
-		trees->value = ml_read_room(reader, values, sizeof(double));
-	}
+	values = shares ? trees->nshares : (size_t) trees->nleaves * trees->width;
+	trees->value = ml_read_room(reader, values, sizeof(double));
 	ml_read_finites(reader, trees->value, values);
 	return trees;
 }
