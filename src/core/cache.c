@@ -319,13 +319,18 @@ look_for_dropped(void)
 	}
 }
 
-const MlModel *
-ml_cache_version(int64 version_id, MemoryContext until)
+/*
+ * Pins a version, of that model unless model_id is 0.  NULL: it is of another one, or neither the newest
+ * snapshot nor the active one has it; an entry stays then for whoever has begun with it.
+ */
+static const MlModel *
+find_or_load(int64 version_id, int64 model_id, MemoryContext until)
 {
 	MlCacheKey	key;
 	MlCacheEntry *entry;
 	MlCatalogVersion row;
-	uint64		generation;
+	uint64		generation = ml_catalog_generation();
+	int64		of_model;
 	bool		exists;
 	struct varlena *value;
 
@@ -333,27 +338,28 @@ ml_cache_version(int64 version_id, MemoryContext until)
 	key.relation = ml_catalog_relation();
 	memcpy(key.id, &version_id, sizeof(version_id));
 	entry = find(&key);
+	if (entry != NULL && model_id != 0 && entry->of_model != model_id)
+		return NULL;
 	if (entry != NULL && entry->generation == ml_catalog_generation())
 		return pin_entry(entry, until);
 
-	generation = ml_catalog_generation();
 	exists = ml_catalog_find_version(version_id, &row);
 	entry = find(&key);
-	if (entry != NULL)
+	if (exists && entry != NULL && ItemPointerEquals(&entry->tid, &row.tid) && entry->xmin == row.xmin)
 	{
-		if (exists && ItemPointerEquals(&entry->tid, &row.tid) && entry->xmin == row.xmin)
-		{
-			entry->generation = generation;
-			return pin_entry(entry, until);
-		}
-		forget(entry);
+		entry->generation = generation;
+		return pin_entry(entry, until);
 	}
 
 	look_for_dropped();
-	value = ml_catalog_payload(version_id);
+	value = ml_catalog_payload_if_any(version_id, model_id, &of_model);
+	if (value == NULL)
+		return NULL;
+	if ((entry = find(&key)) != NULL)
+		forget(entry);
 	entry = build(&key, value, entry_context());
 	pfree(value);
-	entry->of_model = exists ? row.model_id : ml_catalog_model_of(version_id);
+	entry->of_model = of_model;
 	if (exists)
 	{
 		entry->generation = generation;
@@ -366,6 +372,25 @@ ml_cache_version(int64 version_id, MemoryContext until)
 	pin_entry(entry, until);
 	make_room();
 	return entry->model;
+}
+
+const MlModel *
+ml_cache_version(int64 version_id, MemoryContext until)
+{
+	const MlModel *model = find_or_load(version_id, 0, until);
+
+	if (model == NULL)
+		ml_catalog_version_missing(version_id);
+	return model;
+}
+
+const MlModel *
+ml_cache_readable(int64 version_id, int64 model_id, MemoryContext until)
+{
+	const MlModel *kept = ml_cache_kept(version_id, model_id, until);
+	const MlModel *model = find_or_load(version_id, model_id, until);
+
+	return model != NULL ? model : kept;
 }
 
 const MlModel *

@@ -802,6 +802,8 @@ resolve(const char *text, MlPrivilege need, bool missing_ok, MlWhen when, MlMode
 	MlCatalogModel model;
 	MlNumberRow number = {0};
 	MlMeantRow *row;
+	bool		outdated;
+	uint64		generation;
 
 	ml_catalog_split(text, name, &wanted, alias);
 	AcceptInvalidationMessages();	/* a transaction that holds its locks hears of no commit otherwise */
@@ -812,11 +814,19 @@ resolve(const char *text, MlPrivilege need, bool missing_ok, MlWhen when, MlMode
 		ml_acl_missing(name);
 	}
 	ml_acl_require(&model, need);
+	generation = rows.generation;
 	row = when == NOW ? NULL : ml_meant_find(name, wanted, alias);
 	if (row != NULL && row->model_id == model.model_id && when != AGAIN)
 	{
 		number.version_id = row->version_id;
 		number.version = row->version;
+		outdated = row->outdated;
+		if (row->generation != generation)
+		{
+			MlNumberRow newest = {0};
+
+			outdated = !resolve_number(&model, wanted, alias, &newest) || newest.version_id != number.version_id;
+		}
 	}
 	else
 	{
@@ -826,8 +836,7 @@ resolve(const char *text, MlPrivilege need, bool missing_ok, MlWhen when, MlMode
 		if (row != NULL && (when == AGAIN || !(found && found_in_snapshot(&model, wanted, &number))) &&
 			scan_meant(&model, wanted, alias, &number))
 			found = true;
-		if (when != PLANNING && number.version_id != newest)
-			ResetPlanCache();	/* plans of an old snapshot have heard of the new version, and would not again */
+		outdated = number.version_id != newest || when == AGAIN;
 		if (!found)
 		{
 			if (missing_ok)
@@ -835,6 +844,8 @@ resolve(const char *text, MlPrivilege need, bool missing_ok, MlWhen when, MlMode
 			number_missing(&model, wanted, alias);
 		}
 	}
+	if (outdated && when != PLANNING)
+		ResetPlanCache();		/* plans of an old snapshot have heard of the new version, and would not again */
 	/* The lookups may have run code that used it. */
 	if (when != NOW && (row = ml_meant_find(name, wanted, alias)) != NULL)
 	{
@@ -842,6 +853,8 @@ resolve(const char *text, MlPrivilege need, bool missing_ok, MlWhen when, MlMode
 		row->model_id = model.model_id;
 		row->version_id = number.version_id;
 		row->version = number.version;
+		row->outdated = outdated;
+		row->generation = generation;
 	}
 	ref->model_id = model.model_id;
 	ref->version_id = number.version_id;
@@ -865,6 +878,7 @@ ml_catalog_resolve_plan(const char *text, MlPrivilege need, MlModelRef *ref)
 void
 ml_catalog_resolve_again(const char *text, MlPrivilege need, MlModelRef *ref)
 {
+	rows.stale = true;			/* what is remembered has misled */
 	resolve(text, need, false, AGAIN, ref);
 }
 
@@ -874,8 +888,8 @@ ml_catalog_resolve_query(const char *text, MlPrivilege need, MlModelRef *ref)
 	resolve(text, need, false, EXECUTING, ref);
 }
 
-static void
-version_missing(int64 version_id)
+void
+ml_catalog_version_missing(int64 version_id)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -893,54 +907,44 @@ ml_catalog_check(int64 version_id, MlPrivilege need)
 	if (!ml_catalog_find_version(version_id, &version) ||
 		!ml_catalog_find_id(version.model_id, GetUserId(), &model) ||
 		model.level == ML_NO_PRIVILEGE)
-		version_missing(version_id);
+		ml_catalog_version_missing(version_id);
 	ml_acl_require(&model, need);
 }
 
-int64
-ml_catalog_model_of(int64 version_id)
+/* Also sees a version that was dropped while the query runs whose snapshot still has it. */
+struct varlena *
+ml_catalog_payload_if_any(int64 version_id, int64 wanted, int64 *model_id)
 {
 	Relation	rel = open_table(T_VERSION);
-	int64		model_id = 0;
+	struct varlena *value = NULL;
+	bool		found = false;
 
-	for (int i = 0; i < 1 + ActiveSnapshotSet() && model_id == 0; i++)
+	for (int i = 0; i < 1 + ActiveSnapshotSet() && !found; i++)
 	{
 		SysScanDesc scan = begin_scan(rel, BY_VERSION_ID, 1, Int64GetDatum(version_id), 0,
 									  i == 0 ? NULL : GetActiveSnapshot());
 		HeapTuple	tuple = systable_getnext(scan);
 
-		if (HeapTupleIsValid(tuple))
-			model_id = DatumGetInt64(field_value(rel, tuple, V_MODEL_ID));
+		if ((found = HeapTupleIsValid(tuple)))
+		{
+			*model_id = DatumGetInt64(field_value(rel, tuple, V_MODEL_ID));
+			if (wanted == 0 || wanted == *model_id)
+				value = PG_DETOAST_DATUM_COPY(field_value(rel, tuple, V_MODEL));
+		}
 		systable_endscan(scan);
 	}
 	table_close(rel, AccessShareLock);
-	return model_id;
+	return value;
 }
 
-/* Also sees a version that was dropped while the query runs whose snapshot still has it. */
 struct varlena *
 ml_catalog_payload(int64 version_id)
 {
-	Relation	rel = open_table(T_VERSION);
-	struct varlena *value = NULL;
+	int64		model_id;
+	struct varlena *value = ml_catalog_payload_if_any(version_id, 0, &model_id);
 
-	for (int i = 0; i < 2 && value == NULL; i++)
-	{
-		SysScanDesc scan;
-		HeapTuple	tuple;
-
-		if (i == 1 && !ActiveSnapshotSet())
-			break;
-		scan = begin_scan(rel, BY_VERSION_ID, 1, Int64GetDatum(version_id), 0,
-						  i == 0 ? NULL : GetActiveSnapshot());
-		tuple = systable_getnext(scan);
-		if (HeapTupleIsValid(tuple))
-			value = PG_DETOAST_DATUM_COPY(field_value(rel, tuple, V_MODEL));
-		systable_endscan(scan);
-	}
-	table_close(rel, AccessShareLock);
 	if (value == NULL)
-		version_missing(version_id);
+		ml_catalog_version_missing(version_id);
 	return value;
 }
 

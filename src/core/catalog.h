@@ -68,6 +68,10 @@ extern void ml_catalog_check(int64 version_id, MlPrivilege need);
 
 /* The stored value, detoasted, in the current context.  No privilege check; 42704 when gone. */
 extern struct varlena *ml_catalog_payload(int64 version_id);
+extern void ml_catalog_version_missing(int64 version_id) pg_attribute_noreturn();
+
+/* The same and its model; NULL when gone, or of another model than the wanted one, unless that is 0. */
+extern struct varlena *ml_catalog_payload_if_any(int64 version_id, int64 wanted, int64 *model_id);
 
 /* What a version's row says beyond the model itself. */
 typedef struct MlVersionRow
@@ -112,8 +116,6 @@ extern void ml_catalog_check_store(const char *name);
 /* A name that can be used: 42602 for empty, over-long, or with '@'. */
 extern void ml_catalog_check_name(const char *name);
 
-/* The model of a version that is there, or was when the query began; 0: there is none. */
-extern int64 ml_catalog_model_of(int64 version_id);
 
 /* The relation whose relcache invalidation means "some model changed". */
 extern Oid	ml_catalog_relation(void);

@@ -159,31 +159,21 @@ names_suffice(const MlModel *model, FunctionCallInfo fcinfo, int names_arg)
 	return true;
 }
 
-/* A version that is there, or was when the query began, or when it was planned. */
-static const MlModel *
-load_version(int64 version_id, int64 model_id, MemoryContext cxt)
-{
-	const MlModel *kept = ml_cache_kept(version_id, model_id, cxt);
-	MlCatalogVersion row;
-
-	if (kept != NULL && !ml_catalog_find_version(version_id, &row) && ml_catalog_model_of(version_id) == 0)
-		return kept;
-	return ml_cache_version(version_id, cxt);
-}
-
-/* Another version than the planned one: unless only the planned one can do with the columns that are there. */
+/* Another version than the planned one: unless only that can do with the columns that are there.  NULL: gone. */
 static const MlModel *
 load_other(MlSite *site, FunctionCallInfo fcinfo, const MlModelRef *ref, const text *name, MemoryContext cxt)
 {
 	const MlModel *planned = ml_cache_kept(site->planned, ref->model_id, cxt);
-	const MlModel *model = load_version(ref->version_id, ref->model_id, cxt);
+	const MlModel *model = ml_cache_readable(ref->version_id, ref->model_id, cxt);
 
+	if (model == NULL)
+		return NULL;
 	ResetPlanCache();			/* a change that committed while the plan was made may not have reached it */
 	site->in_order = false;
 	if (names_suffice(model, fcinfo, site->names_arg))
 		return model;
-	if (planned == NULL && ml_catalog_model_of(site->planned) == ref->model_id)
-		planned = ml_cache_version(site->planned, cxt);
+	if (planned == NULL)
+		planned = ml_cache_readable(site->planned, ref->model_id, cxt);
 	if (planned == NULL && site->planned > 0)
 		ml_catalog_changed_columns(ref->name);
 	if (planned == NULL)
@@ -199,19 +189,21 @@ static const MlModel *
 load_named(MlSite *site, FunctionCallInfo fcinfo, const text *name, MemoryContext cxt)
 {
 	MlModelRef	ref;
+	const MlModel *model;
 
 	ml_catalog_resolve_query(text_to_cstring(name), site->need, &ref);
-	if (ml_cache_kept(ref.version_id, ref.model_id, cxt) == NULL && ml_catalog_model_of(ref.version_id) == 0)
-		ml_catalog_resolve_again(text_to_cstring(name), site->need, &ref);
-	site->version_id = ref.version_id;
-	site->in_order = site->model_form == ML_BY_VERSION || site->names_arg < 0;
-	if (site->model_form == ML_BY_VERSION)
+	for (;;)
 	{
-		site->planned = PG_GETARG_INT64(0);
-		if (site->planned != ref.version_id)
-			return load_other(site, fcinfo, &ref, name, cxt);
+		site->version_id = ref.version_id;
+		site->in_order = site->model_form == ML_BY_VERSION || site->names_arg < 0;
+		site->planned = site->model_form == ML_BY_VERSION ? PG_GETARG_INT64(0) : ref.version_id;
+		model = site->planned == ref.version_id ? ml_cache_readable(ref.version_id, ref.model_id, cxt) :
+			load_other(site, fcinfo, &ref, name, cxt);
+		if (model != NULL)
+			return model;
+		CHECK_FOR_INTERRUPTS();
+		ml_catalog_resolve_again(text_to_cstring(name), site->need, &ref);	/* dropped between two looks */
 	}
-	return load_version(ref.version_id, ref.model_id, cxt);
 }
 
 /* Looks the model of this call up, checks the privilege, and makes room for a row of it. */

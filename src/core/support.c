@@ -294,11 +294,9 @@ plan_model(PlannerInfo *root, Const *given, MemoryContext cxt, Const **instead)
 	root->glob->relationOids = list_append_unique_oid(root->glob->relationOids, ml_catalog_relation());
 	if (!ml_catalog_resolve_plan(TextDatumGetCString(given->constvalue), ML_PREDICT, &ref))
 		return NULL;
-	if (ml_cache_kept(ref.version_id, ref.model_id, cxt) == NULL && ml_catalog_model_of(ref.version_id) == 0)
-		return NULL;
 	*instead = makeConst(INT8OID, -1, InvalidOid, sizeof(int64),
 						 Int64GetDatum(ref.version_id), false, FLOAT8PASSBYVAL);
-	return ml_cache_version(ref.version_id, cxt);
+	return ml_cache_readable(ref.version_id, ref.model_id, cxt);
 }
 
 /* The names of the model's columns as a constant. */

@@ -1,10 +1,8 @@
 /*
- * fit.c - everything that happens over collected rows: splitting, the passes of
- * an algorithm, choosing penalties, scoring.
+ * fit.c - everything that happens over collected rows: splitting, the passes of an algorithm, penalties, scoring.
  *
- * States and carries of finished passes are freed as it goes.  An algorithm with
- * `fit` works in a context of its own, so that all of the budget is its, and what
- * it leaves behind goes when its model is no longer needed.
+ * States and carries of finished passes are freed as it goes.  An algorithm with `fit` works in a context
+ * of its own, so that all of the budget is its, and what it leaves behind goes when its model is no longer needed.
  */
 #include "train/train.h"
 

@@ -15,13 +15,15 @@ $node->start;
 $node->safe_psql('postgres', "CREATE ROLE $_ LOGIN") for qw(boss author manager viewer asker stranger);
 $node->safe_psql('postgres', 'CREATE DATABASE d OWNER boss');
 
-sub as
+sub run_as
 {
 	my ($role, $sql) = @_;
-	my ($status, $out, $err) = $node->psql('d', $sql, extra_params => [ '-U', $role ]);
-	return $err ne '' ? "$out$err" : $out;
+	my (undef, $out, $err) = $node->psql('d', $sql, extra_params => [ '-U', $role ]);
+	return ($out, $err);
 }
-sub done { my ($role, $sql) = @_; my $out = as($role, $sql); $out =~ /ERROR|FATAL/ and die "$role: $sql\n$out"; return $out; }
+sub as { return join '', run_as(@_); }
+# A page may say ERROR, too: what counts is what psql complains of.
+sub done { my ($out, $err) = run_as(@_); $err =~ /ERROR|FATAL/ and die "$_[0]: $_[1]\n$err"; return $out; }
 
 done('boss', q{CREATE EXTENSION ml_ext;
 	GRANT CREATE ON SCHEMA public TO author;
