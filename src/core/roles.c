@@ -38,6 +38,7 @@
 
 #include "core/acl.h"
 
+#define LOCK_TRIES 200			/* a millisecond apart */
 #define MAX_ROLES 4				/* owner and promoter, before and after */
 
 /* The view that stands for all rows about roles. */
@@ -127,7 +128,15 @@ remove_entry(Oid role)
 	LOCKTAG		tag;
 
 	SET_LOCKTAG_OBJECT(tag, InvalidOid, AuthIdRelationId, role, 0);
-	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL || needed(role))
+	/* who waited for a transaction goes on while that one still has its last locks */
+	for (int i = 0; LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL; i++)
+	{
+		if (i == LOCK_TRIES)
+			return;
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(1000);
+	}
+	if (needed(role))
 		return;
 	find_entries(role, true);
 	CommandCounterIncrement();
