@@ -1,12 +1,13 @@
 /*
  * json.c - reading JSON that anybody may have written: what is not there, or of
- * another type, is none, and no number leaves the range of a double.
+ * another type, is none, and no number leaves the range of a double.  And writing it.
  */
 #include "core/json.h"
 
 #include <math.h>
 
 #include "utils/builtins.h"
+#include "utils/json.h"
 
 char *
 ml_json_text(JsonbValue *value)
@@ -97,4 +98,23 @@ ml_json_text_at(JsonbContainer *array, int i)
 	JsonbValue *value = item(array, i);
 
 	return value ? ml_json_text(value) : NULL;
+}
+
+void
+ml_json_put_text(StringInfo s, const char *key, const char *value)
+{
+	appendStringInfo(s, "%s\"%s\": ", s->data[s->len - 1] == '{' ? "" : ", ", key);
+	if (value)
+		escape_json(s, value);
+	else
+		appendStringInfoString(s, "null");
+}
+
+void
+ml_json_put_number(StringInfo out, double value)
+{
+	if (isfinite(value))
+		appendStringInfo(out, "%.7g", value == 0 ? 0.0 : value);
+	else
+		appendStringInfoString(out, "null");
 }

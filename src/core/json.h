@@ -1,10 +1,11 @@
 /*
- * json.h - reading members of JSON that anybody may have written.
+ * json.h - reading members of JSON that anybody may have written, and writing some.
  */
 #ifndef ML_CORE_JSON_H
 #define ML_CORE_JSON_H
 
 #include "postgres.h"
+#include "lib/stringinfo.h"
 #include "utils/jsonb.h"
 
 /* A scalar as text, NULL for null; an array or object as JSON. */
@@ -17,5 +18,11 @@ extern int	ml_json_size(JsonbContainer *array);	/* 0 for anything else */
 extern JsonbContainer *ml_json_item(JsonbContainer *array, int i);
 extern double ml_json_at(JsonbContainer *array, int i); /* NaN: no number */
 extern char *ml_json_text_at(JsonbContainer *array, int i);	/* NULL: none */
+
+/* The next member of an object; NULL is null. */
+extern void ml_json_put_text(StringInfo out, const char *key, const char *value);
+
+/* For a screen, to seven digits; null if not finite. */
+extern void ml_json_put_number(StringInfo out, double value);
 
 #endif

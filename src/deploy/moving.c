@@ -14,6 +14,7 @@
 #include "deploy/moving.h"
 
 #include "core/acl.h"
+#include "core/json.h"
 #include "core/registry.h"
 
 #include <math.h>
@@ -29,7 +30,6 @@
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/guc.h"
-#include "utils/json.h"
 
 #define DOCUMENT_VERSION 1
 #define MAX_PAYLOAD (0x0FFFFFFF / 4 * 3)	/* what jsonb holds of base64 in one string */
@@ -110,16 +110,6 @@ version_provenance(int64 version_id)
 }
 
 static void
-add_text(StringInfo s, const char *key, const char *value)
-{
-	appendStringInfo(s, "%s\"%s\": ", s->data[s->len - 1] == '{' ? "" : ", ", key);
-	if (value)
-		escape_json(s, value);
-	else
-		appendStringInfoString(s, "null");
-}
-
-static void
 add_json(StringInfo s, const char *key, Jsonb *value)
 {
 	appendStringInfo(s, ", \"%s\": %s", key, value ? JsonbToCString(NULL, &value->root, VARSIZE(value)) : "null");
@@ -140,9 +130,9 @@ value_provenance(const MlModel *model)
 
 	initStringInfo(&s);
 	appendStringInfoChar(&s, '{');
-	add_text(&s, "algorithm", model->algorithm->name);
-	add_text(&s, "task", ml_task_name(model->task));
-	add_text(&s, "target", model->target);
+	ml_json_put_text(&s, "algorithm", model->algorithm->name);
+	ml_json_put_text(&s, "task", ml_task_name(model->task));
+	ml_json_put_text(&s, "target", model->target);
 	add_json(&s, "params", model->params);
 	add_json(&s, "info", model->info);
 	appendStringInfoChar(&s, '}');

@@ -29,6 +29,7 @@
 #include "utils/memutils.h"
 
 #include "core/host.h"
+#include "core/json.h"
 #include "eval/rank.h"
 #include "ml.h"
 
@@ -191,16 +192,6 @@ ml_curves_add(MlCurves *c, double actual, const double *predicted, double weight
 
 /* ---- JSON ---- */
 
-/* Seven digits are more than a screen shows. */
-static void
-add_number(StringInfo out, double value)
-{
-	if (isfinite(value))
-		appendStringInfo(out, "%.7g", value == 0 ? 0.0 : value);
-	else
-		appendStringInfoString(out, "null");
-}
-
 static void
 add_numbers(StringInfo out, const double *values, int n)
 {
@@ -208,7 +199,7 @@ add_numbers(StringInfo out, const double *values, int n)
 	for (int i = 0; i < n; i++)
 	{
 		appendStringInfoString(out, i > 0 ? ", " : "");
-		add_number(out, values[i]);
+		ml_json_put_number(out, values[i]);
 	}
 	appendStringInfoChar(out, ']');
 }
@@ -265,13 +256,13 @@ add_curves(MlCurves *c, int points, StringInfo out)
 	for (int i = 0; i < c->nranks; i++)
 	{
 		comma(out);
-		add_number(out, ml_rank_positives(c->ranks[i]));
+		ml_json_put_number(out, ml_rank_positives(c->ranks[i]));
 	}
 	appendStringInfoString(out, "], \"negatives\": [");
 	for (int i = 0; i < c->nranks; i++)
 	{
 		comma(out);
-		add_number(out, ml_rank_negatives(c->ranks[i]));
+		ml_json_put_number(out, ml_rank_negatives(c->ranks[i]));
 	}
 	appendStringInfoString(out, "], \"roc\": [");
 	for (int i = 0; i < c->nranks; i++)
@@ -446,9 +437,9 @@ add_sample_histogram(MlCurves *c, StringInfo out)
 	if (width == 0)
 		width = fmax(fabs(low), 1) / ML_CURVES_BINS;
 	appendStringInfoString(out, ", \"histogram\": {\"low\": ");
-	add_number(out, low);
+	ml_json_put_number(out, low);
 	appendStringInfoString(out, ", \"width\": ");
-	add_number(out, width);
+	ml_json_put_number(out, width);
 	appendStringInfoString(out, ", \"predicted\": ");
 	count_values(c, false, low, width, counts);
 	add_numbers(out, counts, ML_CURVES_BINS);
@@ -480,7 +471,7 @@ void
 ml_curves_json(MlCurves *c, bool detail, StringInfo out)
 {
 	appendStringInfoString(out, "{\"rows\": ");
-	add_number(out, c->rows);
+	ml_json_put_number(out, c->rows);
 	if (c->task != ML_CLASSIFICATION)
 	{
 		appendStringInfo(out, ", \"sampled\": %d", c->nsample);

@@ -29,15 +29,6 @@ ml_chart_text(StringInfo out, const char *text)
 		appendStringInfoChar(out, *c == '\'' ? '"' : *c);
 }
 
-void
-ml_chart_number(StringInfo out, double value)
-{
-	if (isfinite(value))
-		appendStringInfo(out, "%.7g", value == 0 ? 0.0 : value);
-	else
-		appendStringInfoString(out, "null");
-}
-
 /* Opens the next object of a list of rows. */
 static void
 row_begin(StringInfo out)
@@ -55,7 +46,7 @@ static void
 field_number(StringInfo out, const char *name, double value)
 {
 	field_name(out, name);
-	ml_chart_number(out, value);
+	ml_json_put_number(out, value);
 }
 
 static void
@@ -169,7 +160,7 @@ draw_pr(const MlChart *chart, StringInfo out)
 	if (chart->model->classes == 2 && isfinite(share))
 	{
 		ml_chart_text(out, "{'data': {'values': [{'y': ");
-		ml_chart_number(out, share);
+		ml_json_put_number(out, share);
 		ml_chart_text(out, "}]}, 'mark': {'type': 'rule', 'strokeDash': [4, 4], 'opacity': 0.6}, "
 					  "'encoding': {'y': {'field': 'y', 'type': 'quantitative'}}}, ");
 	}

@@ -51,7 +51,6 @@ extern const char *ml_chart_label(const MlChart *chart, int i);
 
 /* Appends text, with double quotes for single ones. */
 extern void ml_chart_text(StringInfo out, const char *text);
-extern void ml_chart_number(StringInfo out, double value);
 
 /* ---- queries, run as the caller ---- */
 

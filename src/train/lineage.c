@@ -14,6 +14,7 @@
 #include "utils/lsyscache.h"
 
 #include "core/fingerprint.h"
+#include "core/json.h"
 
 /* ---- fingerprint ---- */
 
@@ -81,16 +82,6 @@ ml_training_fingerprint(MlTraining *t, MlFingerprint *sum)
 /* ---- lineage ---- */
 
 static void
-add_text(StringInfo s, const char *key, const char *value)
-{
-	appendStringInfo(s, "%s\"%s\": ", s->data[s->len - 1] == '{' ? "" : ", ", key);
-	if (value)
-		escape_json(s, value);
-	else
-		appendStringInfoString(s, "null");
-}
-
-static void
 add_names(StringInfo s, const char *key, char *const *names, int n)
 {
 	appendStringInfo(s, ", \"%s\": %s", key, n < 0 ? "null" : "[");
@@ -107,21 +98,21 @@ static void
 add_recipe(StringInfo s, const MlRequest *r, const char *notes)
 {
 	appendStringInfoString(s, "\"recipe\": {");
-	add_text(s, "source", r->source);
-	add_text(s, "target", r->target);
-	add_text(s, "algorithm", r->algorithm);
+	ml_json_put_text(s, "source", r->source);
+	ml_json_put_text(s, "target", r->target);
+	ml_json_put_text(s, "algorithm", r->algorithm);
 	appendStringInfo(s, ", \"params\": %s",
 					 r->params ? JsonbToCString(NULL, &r->params->root, VARSIZE(r->params)) : "null");
 	add_names(s, "features", r->features, r->nfeatures);
 	add_names(s, "exclude", r->exclude, r->nexclude);
-	add_text(s, "task", r->task);
-	add_text(s, "weight", r->weight);
+	ml_json_put_text(s, "task", r->task);
+	ml_json_put_text(s, "weight", r->weight);
 	appendStringInfo(s, ", \"holdout\": %s",
 					 DatumGetCString(DirectFunctionCall1(float8out, Float8GetDatum(r->holdout))));
-	add_text(s, "split_by", r->split_by);
-	add_text(s, "order_by", r->order_by);
+	ml_json_put_text(s, "split_by", r->split_by);
+	ml_json_put_text(s, "order_by", r->order_by);
 	appendStringInfo(s, ", \"seed\": %lld", (long long) r->seed);
-	add_text(s, "notes", notes);
+	ml_json_put_text(s, "notes", notes);
 	appendStringInfoChar(s, '}');
 }
 
@@ -131,9 +122,9 @@ add_column(StringInfo s, const MlTraining *t, int column, const char *role)
 	const MlSourceColumn *from = &t->source->columns[column];
 
 	appendStringInfo(s, "%s{", s->data[s->len - 1] == '[' ? "" : ", ");
-	add_text(s, "name", from->name);
-	add_text(s, "type", format_type_with_typemod(from->type, from->typmod));
-	add_text(s, "role", role);
+	ml_json_put_text(s, "name", from->name);
+	ml_json_put_text(s, "type", format_type_with_typemod(from->type, from->typmod));
+	ml_json_put_text(s, "role", role);
 	appendStringInfoChar(s, '}');
 }
 
@@ -168,12 +159,12 @@ ml_training_lineage(const MlTraining *t, const MlRequest *given, const char *not
 	initStringInfo(&s);
 	appendStringInfoChar(&s, '{');
 	add_recipe(&s, given, notes);
-	add_text(&s, "relation", !OidIsValid(relid) ? NULL :
+	ml_json_put_text(&s, "relation", !OidIsValid(relid) ? NULL :
 			 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid)));
-	add_text(&s, "search_path", GetConfigOption("search_path", false, false));
+	ml_json_put_text(&s, "search_path", GetConfigOption("search_path", false, false));
 	add_columns(&s, t);
 	appendStringInfoString(&s, ", \"split\": {");
-	add_text(&s, "kind", holdout_rows == 0 ? "none" : t->order_column >= 0 ? "latest" :
+	ml_json_put_text(&s, "kind", holdout_rows == 0 ? "none" : t->order_column >= 0 ? "latest" :
 			 t->split_column >= 0 ? "groups" : t->classes > 0 ? "stratified" : "random");
 	appendStringInfo(&s, ", \"holdout_rows\": %lld}", (long long) holdout_rows);
 	appendStringInfo(&s, ", \"rows_without_target\": %lld, \"rows_missing\": %lld, \"rows_nonfinite\": %lld",
@@ -182,11 +173,11 @@ ml_training_lineage(const MlTraining *t, const MlRequest *given, const char *not
 	if (t->start)
 	{
 		appendStringInfoString(&s, ", \"continued\": {");
-		add_text(&s, "model", t->start_name);
+		ml_json_put_text(&s, "model", t->start_name);
 		appendStringInfo(&s, ", \"version\": %d}", t->start_version);
 	}
-	add_text(&s, "role", GetUserNameFromId(GetUserId(), false));
-	add_text(&s, "session_role", GetUserNameFromId(GetSessionUserId(), false));
+	ml_json_put_text(&s, "role", GetUserNameFromId(GetUserId(), false));
+	ml_json_put_text(&s, "session_role", GetUserNameFromId(GetSessionUserId(), false));
 	appendStringInfoChar(&s, '}');
 	return s.data;
 }

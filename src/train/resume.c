@@ -102,15 +102,6 @@ ml_resume_open(MlTraining *t)
 
 /* ---- columns ---- */
 
-static bool
-name_in(const char *name, char *const *names, int n)
-{
-	for (int i = 0; i < n; i++)
-		if (strcmp(names[i], name) == 0)
-			return true;
-	return false;
-}
-
 /* The features are the model's; arguments that name columns must not say otherwise. */
 void
 ml_resume_features(MlTraining *t)
@@ -126,7 +117,7 @@ ml_resume_features(MlTraining *t)
 
 		t->feature_column[i] = ml_source_column(t->source, name);
 		t->named[i] = true;
-		if (name_in(name, r->exclude, r->nexclude) || (r->nfeatures >= 0 && !name_in(name, r->features, r->nfeatures)) ||
+		if (ml_name_in(name, r->exclude, r->nexclude) || (r->nfeatures >= 0 && !ml_name_in(name, r->features, r->nfeatures)) ||
 			t->feature_column[i] == t->target_column || t->feature_column[i] == t->group_column)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

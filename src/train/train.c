@@ -140,8 +140,8 @@ number_column(const MlTraining *t, const char *name, const char *role, bool must
 	return column;
 }
 
-static bool
-name_in(const char *name, char *const *names, int n)
+bool
+ml_name_in(const char *name, char *const *names, int n)
 {
 	for (int i = 0; i < n; i++)
 		if (strcmp(names[i], name) == 0)
@@ -216,7 +216,7 @@ resolve_features(MlTraining *t)
 						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						 errmsg("column \"%s\", the group, cannot be a feature", source->columns[column].name)));
 			if (column != t->offset_column &&
-				!name_in(source->columns[column].name, t->request.exclude, t->request.nexclude))
+				!ml_name_in(source->columns[column].name, t->request.exclude, t->request.nexclude))
 				add_feature(t, column, true);
 		}
 	}
@@ -224,7 +224,7 @@ resolve_features(MlTraining *t)
 		for (int i = 0; i < source->ncolumns; i++)
 			if (i != t->target_column && i != t->weight_column && i != t->offset_column &&
 				i != t->split_column && i != t->order_column && i != t->group_column &&
-				!name_in(source->columns[i].name, t->request.exclude, t->request.nexclude))
+				!ml_name_in(source->columns[i].name, t->request.exclude, t->request.nexclude))
 				add_feature(t, i, false);
 	/* Predictions need the offset as training does. */
 	if (t->offset_column >= 0)

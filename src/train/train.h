@@ -128,6 +128,7 @@ extern void ml_resume_features(MlTraining *t);
 extern void ml_resume_classes(MlTraining *t);
 
 /* Shared by train.c, collect.c, settle.c and texts.c. */
+extern bool ml_name_in(const char *name, char *const *names, int n);
 #define ML_MAX_CLASSES 1000
 #define ML_MAX_LEVELS 100000	/* of a category column; found by "all columns" it is an identifier beyond */
 extern void ml_settle_algorithm(MlTraining *t);	/* when the task is known */

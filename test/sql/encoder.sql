@@ -22,15 +22,7 @@ BEGIN
 	RETURN CASE WHEN d < 1e-9 THEN 'same' ELSE 'differs by ' || d END;
 END $$;
 
-CREATE FUNCTION try(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE s text; m text; d text; h text; r record;
-BEGIN
-	EXECUTE statement INTO r;
-	RETURN coalesce(r::text, 'no row');
-EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS s = RETURNED_SQLSTATE, m = MESSAGE_TEXT, d = PG_EXCEPTION_DETAIL, h = PG_EXCEPTION_HINT;
-	RETURN concat_ws(' | ', s, m, nullif(d, ''), nullif(h, ''));
-END $$;
+\i test/try.sql
 
 -- impute and indicator
 SELECT 'median', differs('{"impute": "median"}', '{x,z}', 'coalesce(x, (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY x) FROM raw)) AS x, z', '{x,z}');

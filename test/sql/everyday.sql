@@ -3,15 +3,7 @@
 \pset tuples_only on
 SET client_min_messages = error;
 
-CREATE FUNCTION try(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE s text; m text; d text; h text; r record;
-BEGIN
-	EXECUTE statement INTO r;
-	RETURN coalesce(r::text, 'no row');
-EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS s = RETURNED_SQLSTATE, m = MESSAGE_TEXT, d = PG_EXCEPTION_DETAIL, h = PG_EXCEPTION_HINT;
-	RETURN concat_ws(' | ', s, m, nullif(d, ''), nullif(h, ''));
-END $$;
+\i test/try.sql
 
 -- few positives: the holdout has its share of them with every seed, and the same seed gives the same split
 CREATE TABLE rare AS SELECT i AS id, (i * 37 % 101)::float8 AS x, i % 100 = 0 AS y FROM generate_series(1, 1000) i;

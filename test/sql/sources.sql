@@ -3,15 +3,7 @@
 \pset tuples_only on
 SET client_min_messages = error;
 
-CREATE FUNCTION try(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE s text; m text; d text; h text; r record;
-BEGIN
-	EXECUTE statement INTO r;
-	RETURN coalesce(r::text, 'no row');
-EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS s = RETURNED_SQLSTATE, m = MESSAGE_TEXT, d = PG_EXCEPTION_DETAIL, h = PG_EXCEPTION_HINT;
-	RETURN concat_ws(' | ', s, m, nullif(d, ''), nullif(h, ''));
-END $$;
+\i test/try.sql
 CREATE FUNCTION source(text) RETURNS text LANGUAGE sql AS $$
 	SELECT try(format('SELECT rows_read, rows_used, features FROM ml_train(%L, %L, ''y'', ''linear'')', 's_' || current_user, $1)) $$;
 

@@ -6,15 +6,7 @@ SET extra_float_digits = 0;
 SET timezone = 'UTC';
 SET datestyle = 'ISO, MDY';
 
-CREATE FUNCTION try(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE s text; m text; d text; h text; r record;
-BEGIN
-	EXECUTE statement INTO r;
-	RETURN coalesce(r::text, 'no row');
-EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS s = RETURNED_SQLSTATE, m = MESSAGE_TEXT, d = PG_EXCEPTION_DETAIL, h = PG_EXCEPTION_HINT;
-	RETURN concat_ws(' | ', s, m, nullif(d, ''), nullif(h, ''));
-END $$;
+\i test/try.sql
 
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
 CREATE TYPE pair AS (a int, b int);

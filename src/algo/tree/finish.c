@@ -294,25 +294,6 @@ sort_segment(const MlGrower *grower, MlLeaves *leaves, const MlBlock *block, con
 	return n;
 }
 
-/* The segment of a node in a block, or NULL. */
-static const MlSegment *
-segment_in(const MlNode *node, int block)
-{
-	int			low = 0;
-	int			high = node->nsegments;
-
-	while (low < high)
-	{
-		int			mid = (low + high) / 2;
-
-		if (node->segment[mid].block < block)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < node->nsegments && node->segment[low].block == block ? node->segment + low : NULL;
-}
-
 int
 ml_grower_leaves(MlGrower *grower, const MlBlock *block, const int **node, const int **start)
 {
@@ -322,10 +303,12 @@ ml_grower_leaves(MlGrower *grower, const MlBlock *block, const int **node, const
 	for (int k = 0; k < grower->nholders; k++)
 	{
 		const MlNode *holder = grower->nodes.node + grower->holder[k];
-		const MlSegment *segment = segment_in(holder, block->number);
+		int			at = ml_grower_segment(holder, block->number);
+		const MlSegment *segment;
 
-		if (segment == NULL)
+		if (at < 0)
 			continue;
+		segment = holder->segment + at;
 		if (holder->taken)
 			n = sort_segment(grower, leaves, block, segment, n);
 		else

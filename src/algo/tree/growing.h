@@ -388,6 +388,7 @@ extern void ml_grower_passes(MlGrower *grower);
 
 /* rows.c */
 extern void ml_grower_worked(MlGrower *grower, size_t updates);
+extern int	ml_grower_segment(const MlNode *node, int block);	/* the place of its segment in the block, or -1 */
 extern MlSegment *ml_grower_segments(MlGrower *grower, size_t n);
 extern int	ml_grower_take_slot(MlGrower *grower, int i);	/* -1: all are in use */
 extern bool ml_grower_free_slot(const MlGrower *grower);	/* whether one is to be had without taking it from a node */

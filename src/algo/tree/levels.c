@@ -214,25 +214,6 @@ choose(MlGrower *grower)
 
 /* ---- the pass ---- */
 
-/* The place of a block's segment among a node's, or -1. */
-static int
-find_segment(const MlNode *node, int block)
-{
-	int			low = 0;
-	int			high = node->nsegments;
-
-	while (low < high)
-	{
-		int			mid = (low + high) / 2;
-
-		if (node->segment[mid].block < block)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < node->nsegments && node->segment[low].block == block ? low : -1;
-}
-
 /* Adds a segment of the child that a step sums. */
 static void
 add_segment(MlGrower *grower, const Step *step, int t, const MlBlock *block, const MlSegment *segment)
@@ -267,7 +248,7 @@ do_block(void *arg, int item)
 		const Step *step = levels->step + k;
 		const MlNode *node = grower->nodes.node + step->node;
 		const MlNode *child = grower->nodes.node + node->left;
-		int			s = find_segment(node, block->number);
+		int			s = ml_grower_segment(node, block->number);
 		MlSegment	segment;
 		int			left;
 

@@ -26,6 +26,24 @@ ml_grower_worked(MlGrower *grower, size_t work)
 	}
 }
 
+int
+ml_grower_segment(const MlNode *node, int block)
+{
+	int			low = 0;
+	int			high = node->nsegments;
+
+	while (low < high)
+	{
+		int			mid = (low + high) / 2;
+
+		if (node->segment[mid].block < block)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < node->nsegments && node->segment[low].block == block ? low : -1;
+}
+
 MlSegment *
 ml_grower_segments(MlGrower *grower, size_t n)
 {
