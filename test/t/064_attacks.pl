@@ -373,6 +373,7 @@ for my $payload (grep { !/@/ } @payload)
 	{
 		my $statement = $call{$name}[1] =~ s/\{m\}/$m/gr =~ s/\{c\}/$c/gr;
 		$statement =~ s/'\{"x": 1\}'::pg_catalog.jsonb/jsonb_build_object($xname, 1, $kname, $m)/g;
+		$statement =~ s/'\{"x": 1\}'/jsonb_build_object($xname, 1, $kname, $m)::pg_catalog.text/g;
 		$statement =~ s/'\{x\}'(::pg_catalog\.text\[\])?, 1\)/ARRAY[$xname, $kname], 1, 'z'::text)/g;
 		next if $statement =~ /ml_predict\(.*, 1\)$/ || $statement =~ /document/;
 		$statement =~ s/'public.t', 'x'\)/'public.t', $xname)/;
