@@ -47,10 +47,12 @@ levels_of_summary(MlProfile *profile, int cell, int nlevels, const MlSummary *s)
 {
 	double		below = 0;
 	double	   *count = palloc_extended(Max(nlevels, 1) * sizeof(double), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	MlQuantiles quantiles;
 
+	ml_quantiles_init(&quantiles, s);
 	for (int k = 0; s->n > 0 && k < nlevels; k++)
 	{
-		double		to = round(s->n * ml_summary_cdf(s, k));
+		double		to = round(s->n * ml_quantiles_cdf(&quantiles, k));
 
 		CHECK_FOR_INTERRUPTS();
 		count[k] = Max(to - below, 0);
