@@ -9,6 +9,8 @@
 
 #include "miscadmin.h"
 
+#include "num/sort.h"
+
 #define MAX_METRICS 100
 
 /* ---- from summaries ---- */
@@ -63,24 +65,16 @@ levels_of_summary(MlProfile *profile, int cell, int nlevels, const MlSummary *s)
 	profile->levels_exact[cell] = s->n <= ML_KLL_EXACT;
 }
 
-static int
-compare_doubles(const void *a, const void *b)
-{
-	double		x = *(const double *) a;
-	double		y = *(const double *) b;
-
-	return (x > y) - (x < y);
-}
-
 /* The sketch has every value. */
 static void
 grid_of_items(MlGrid *grid, const MlSummary *s)
 {
 	double		items[ML_KLL_ITEMS];
+	double		spare[ML_KLL_ITEMS];
 	int			n = s->kll_size[0];
 
 	memcpy(items, s->kll, n * sizeof(double));
-	qsort(items, n, sizeof(double), compare_doubles);
+	ml_sort_doubles(items, n, spare);
 	ml_grid_of_sorted(grid, items, n);
 }
 

@@ -39,6 +39,7 @@
 #include <string.h>
 
 #include "ml.h"
+#include "num/sort.h"
 #include "num/vector.h"
 
 #define LANES 8
@@ -90,124 +91,6 @@ ml_summary_init(MlSummary *s, uint64_t seed)
 	s->seed = mix(seed + UINT64_C(0x9e3779b97f4a7c15)) & ~(uint64_t) UINT32_MAX;
 }
 
-/* ---- sorting ---- */
-
-/* Merges sorted a[na] and b[nb] into out, without a branch on the data. */
-static void
-merge_runs(const double *a, size_t na, const double *b, size_t nb, double *out)
-{
-	const double *a_end = a + na;
-	const double *b_end = b + nb;
-
-	while (a < a_end && b < b_end)
-	{
-		bool		second = *b < *a;
-
-		*out++ = *(second ? b : a);
-		b += second;
-		a += !second;
-	}
-	memcpy(out, a, (a_end - a) * sizeof(double));
-	out += a_end - a;
-	memcpy(out, b, (b_end - b) * sizeof(double));
-}
-
-/* Merges two sorted runs of `width` into out, from both ends at once. */
-static void
-merge_equal(const double *a, const double *b, size_t width, double *out)
-{
-	const double *a_last = a + width - 1;
-	const double *b_last = b + width - 1;
-	double	   *last = out + 2 * width - 1;
-
-	for (size_t i = 0; i < width; i++)
-	{
-		double		x = *a;
-		double		y = *b;
-		double		p = *a_last;
-		double		q = *b_last;
-		ptrdiff_t	second = y < x;
-		ptrdiff_t	first = q < p;
-
-		*out++ = y < x ? y : x;
-		b += second;
-		a += 1 - second;
-		*last-- = q < p ? p : q;
-		a_last -= first;
-		b_last -= 1 - first;
-	}
-}
-
-#define RUN 8
-#define EXCHANGE(a, b) \
-	do { \
-		double		low_ = (b) < (a) ? (b) : (a); \
-		double		high_ = (b) < (a) ? (a) : (b); \
-		(a) = low_; \
-		(b) = high_; \
-	} while (0)
-
-/* Sorts RUN * LANES items into LANES runs of RUN. */
-ML_VECTOR static void
-sort_runs(double *items)
-{
-	double		row[RUN][LANES];
-
-	memcpy(row, items, sizeof(row));
-	/* Batcher's network for eight items, in each lane */
-	for (int j = 0; j < LANES; j++)
-	{
-		double		x0 = row[0][j], x1 = row[1][j], x2 = row[2][j], x3 = row[3][j];
-		double		x4 = row[4][j], x5 = row[5][j], x6 = row[6][j], x7 = row[7][j];
-
-		EXCHANGE(x0, x1); EXCHANGE(x2, x3); EXCHANGE(x4, x5); EXCHANGE(x6, x7);
-		EXCHANGE(x0, x2); EXCHANGE(x1, x3); EXCHANGE(x4, x6); EXCHANGE(x5, x7);
-		EXCHANGE(x1, x2); EXCHANGE(x5, x6);
-		EXCHANGE(x0, x4); EXCHANGE(x1, x5); EXCHANGE(x2, x6); EXCHANGE(x3, x7);
-		EXCHANGE(x2, x4); EXCHANGE(x3, x5);
-		EXCHANGE(x1, x2); EXCHANGE(x3, x4); EXCHANGE(x5, x6);
-		row[0][j] = x0; row[1][j] = x1; row[2][j] = x2; row[3][j] = x3;
-		row[4][j] = x4; row[5][j] = x5; row[6][j] = x6; row[7][j] = x7;
-	}
-	for (int lane = 0; lane < LANES; lane++)
-		for (int i = 0; i < RUN; i++)
-			items[lane * RUN + i] = row[i][lane];
-}
-
-/* Sorts up to 2 * ML_KLL_ITEMS finite numbers. */
-static void
-sort_items(double *items, size_t n)
-{
-	double		first[2 * ML_KLL_ITEMS];
-	double		second[2 * ML_KLL_ITEMS];
-	double	   *from = first;
-	double	   *to = second;
-	size_t		padded = (n + RUN * LANES - 1) / (RUN * LANES) * (RUN * LANES);
-
-	memcpy(first, items, n * sizeof(double));
-	for (size_t i = n; i < padded; i++)
-		first[i] = INFINITY;
-	for (size_t start = 0; start < padded; start += RUN * LANES)
-		sort_runs(first + start);
-	for (size_t width = RUN; width < padded; width *= 2)
-	{
-		double	   *swap = from;
-
-		for (size_t start = 0; start < padded; start += 2 * width)
-		{
-			if (start + 2 * width <= padded)
-				merge_equal(from + start, from + start + width, width, to + start);
-			else if (start + width < padded)
-				merge_runs(from + start, width, from + start + width, padded - start - width, to + start);
-			else
-				memcpy(to + start, from + start, (padded - start) * sizeof(double));
-		}
-		from = to;
-		to = swap;
-	}
-	memcpy(items, from, n * sizeof(double));
-}
-
 /* ---- KLL ---- */
 
 int
@@ -246,6 +129,7 @@ compact(Levels *l)
 	uint32_t	start;
 	uint32_t	pairs;
 	uint32_t	parity;
+	double		spare[2 * ML_KLL_ITEMS];
 
 	/* the highest level is above its capacity when no other is */
 	for (h = 0; h + 1 < l->n; h++)
@@ -260,7 +144,7 @@ compact(Levels *l)
 	pairs = l->size[h] / 2;
 
 	/* an odd item, the last, stays */
-	sort_items(l->items + start, 2 * pairs);
+	ml_sort_doubles(l->items + start, 2 * pairs, spare);
 	parity = mix((*l->seed)++) >> 63;
 	for (uint32_t i = 0; i < pairs; i++)
 		l->items[start + i] = l->items[start + 2 * i + parity];
@@ -692,6 +576,7 @@ ml_quantiles_init(MlQuantiles *quantiles, const MlSummary *s)
 	double	   *value = quantiles->value;
 	double	   *weight = quantiles->before;
 	double		level[ML_KLL_ITEMS];
+	double		spare[ML_KLL_ITEMS];
 	double		total = 0;
 	const double *from = s->kll;
 	int			n = 0;
@@ -706,7 +591,7 @@ ml_quantiles_init(MlQuantiles *quantiles, const MlSummary *s)
 
 		memcpy(level, from, added * sizeof(double));
 		from += added;
-		sort_items(level, added);
+		ml_sort_doubles(level, added, spare);
 
 		/* merged from the end, so that nothing has to move twice */
 		n += added;
