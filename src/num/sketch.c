@@ -12,7 +12,7 @@
  *
  * Distinct values: the ML_KMV_SIZE smallest 64-bit hashes (Bar-Yossef et al.
  * 2002), ascending.  The hash is one to one, so that few values are counted
- * exactly.
+ * exactly.  New ones wait until there are some to be merged at once.
  *
  * Quantiles: KLL (Karnin, Lang, Liberty 2016).  Level h holds items of weight
  * 2^h.  When the sketch is full, the lowest level above its capacity is sorted
@@ -239,40 +239,65 @@ kll_merge(MlSummary *s, const MlSummary *other)
 
 /* ---- distinct values ---- */
 
-/* Where h stands or would stand among the n smallest; no branch on the data. */
-static inline uint32_t
-kmv_position(const uint64_t *kmv, uint32_t n, uint64_t h)
+/* Takes in n ascending hashes: the smallest of all stay. */
+static void
+kmv_merge(MlSummary *s, const uint64_t *more, uint32_t n)
 {
-	const uint64_t *base = kmv;
+	uint64_t	merged[ML_KMV_SIZE];
+	uint32_t	at = 0;
+	uint32_t	i = 0;
+	uint32_t	j = 0;
 
-	if (n == 0)
-		return 0;
-	while (n > 1)
+	while (at < ML_KMV_SIZE && (i < s->kmv_n || j < n))
 	{
-		uint32_t	half = n / 2;
+		bool		old = j == n || (i < s->kmv_n && s->kmv[i] <= more[j]);
+		uint64_t	h = old ? s->kmv[i] : more[j];
 
-		base += half & -(size_t) (base[half - 1] < h);
-		n -= half;
+		i += old;
+		j += !old;
+		merged[at] = h;
+		at += at == 0 || merged[at - 1] != h;
 	}
-	return (uint32_t) (base - kmv) + (*base < h);
+	memcpy(s->kmv, merged, at * sizeof(uint64_t));
+	for (uint32_t k = 0; k < at; k++)
+		s->kmv_guess[merged[k] % ML_KMV_SIZE] = k;
+	s->kmv_n = at;
+	if (at == ML_KMV_SIZE)
+		s->kmv_max = merged[ML_KMV_SIZE - 1];
 }
 
 static __attribute__((noinline)) void
+kmv_settle(MlSummary *s)
+{
+	uint64_t   *more = s->kmv_more;
+
+	for (uint32_t i = 1; i < s->kmv_waiting; i++)
+	{
+		uint64_t	h = more[i];
+		uint32_t	at = i;
+
+		for (; at > 0 && more[at - 1] > h; at--)
+			more[at] = more[at - 1];
+		more[at] = h;
+	}
+	kmv_merge(s, more, s->kmv_waiting);
+	s->kmv_waiting = 0;
+}
+
+static inline void
 kmv_put(MlSummary *s, uint64_t h)
 {
-	uint32_t	at = kmv_position(s->kmv, s->kmv_n, h);
+	s->kmv_more[s->kmv_waiting++] = h;
+	if (s->kmv_waiting == ML_KMV_WAITING)
+		kmv_settle(s);
+}
 
-	if (at == ML_KMV_SIZE)
-		return;
-	s->kmv_guess[h % ML_KMV_SIZE] = at;
-	if (at < s->kmv_n && s->kmv[at] == h)
-		return;
-	if (s->kmv_n < ML_KMV_SIZE)
-		s->kmv_n++;
-	memmove(s->kmv + at + 1, s->kmv + at, (s->kmv_n - 1 - at) * sizeof(uint64_t));
-	s->kmv[at] = h;
-	if (s->kmv_n == ML_KMV_SIZE)
-		s->kmv_max = s->kmv[ML_KMV_SIZE - 1];
+void
+ml_summaries_settle(MlSummary *s, int ncols)
+{
+	for (int c = 0; c < ncols; c++)
+		if (s[c].kmv_waiting > 0)
+			kmv_settle(&s[c]);
 }
 
 /* ---- scanning ---- */
@@ -370,7 +395,7 @@ stripe_candidates(Stripe *stripe, int j, int n, MlSummary *s)
 		uint32_t	at = s->kmv_guess[h % ML_KMV_SIZE] % ML_KMV_SIZE;
 
 		/* a column of few values repeats them */
-		if (s->kmv[at] != h || at >= s->kmv_n)
+		if ((s->kmv[at] != h || at >= s->kmv_n) && h < s->kmv_max)
 			kmv_put(s, h);
 	}
 	stripe->threshold[j] = s->kmv_max;
@@ -563,8 +588,10 @@ ml_summary_merge(MlSummary *s, const MlSummary *other)
 	s->min = other->min < s->min ? other->min : s->min;
 	s->max = other->max > s->max ? other->max : s->max;
 	kll_merge(s, other);
-	for (uint32_t i = 0; i < other->kmv_n && other->kmv[i] < s->kmv_max; i++)
-		kmv_put(s, other->kmv[i]);
+	for (uint32_t i = 0; i < other->kmv_waiting; i++)
+		kmv_put(s, other->kmv_more[i]);
+	kmv_merge(s, other->kmv, other->kmv_n);
+	ml_summaries_settle(s, 1);
 	moments_merge(s, other->n, other->mean, other->m2);
 }
 
@@ -716,7 +743,7 @@ ml_summary_valid(const MlSummary *s)
 		!valid_count(s->pos_inf) || !valid_count(s->neg_inf) || !valid_count(s->integers) ||
 		s->integers > s->n)
 		return false;
-	if (s->kmv_n > ML_KMV_SIZE || s->kll_levels < 1 || s->kll_levels > ML_KLL_LEVELS)
+	if (s->kmv_n > ML_KMV_SIZE || s->kmv_waiting > 0 || s->kll_levels < 1 || s->kll_levels > ML_KLL_LEVELS)
 		return false;
 	for (uint32_t i = 1; i < s->kmv_n; i++)
 	{
