@@ -47,6 +47,7 @@
 #define SAMPLE_AFTER 8192.0
 #define MAX_SAMPLE_LEVEL 30
 #define ENOUGH_RUNS (2 * SAMPLE_AFTER)
+#define FINITE_BITS UINT64_C(0x7ff0000000000000)	/* of infinity: all that is less is a finite double's */
 
 /*
  * Items a level may hold, by its distance from the highest; 480 (2/3)^d, not
@@ -266,21 +267,36 @@ kmv_merge(MlSummary *s, const uint64_t *more, uint32_t n)
 		s->kmv_max = merged[ML_KMV_SIZE - 1];
 }
 
+static void
+sort_hashes(uint64_t *h, uint32_t n, uint64_t below)
+{
+	double		x[ML_KMV_WAITING];
+	double		spare[ML_KMV_WAITING];
+
+	if (below <= FINITE_BITS)
+	{
+		/* Their bits are those of doubles in the same order. */
+		memcpy(x, h, n * sizeof(double));
+		ml_sort_doubles(x, n, spare);
+		memcpy(h, x, n * sizeof(double));
+		return;
+	}
+	for (uint32_t i = 1; i < n; i++)
+	{
+		uint64_t	item = h[i];
+		uint32_t	at = i;
+
+		for (; at > 0 && h[at - 1] > item; at--)
+			h[at] = h[at - 1];
+		h[at] = item;
+	}
+}
+
 static __attribute__((noinline)) void
 kmv_settle(MlSummary *s)
 {
-	uint64_t   *more = s->kmv_more;
-
-	for (uint32_t i = 1; i < s->kmv_waiting; i++)
-	{
-		uint64_t	h = more[i];
-		uint32_t	at = i;
-
-		for (; at > 0 && more[at - 1] > h; at--)
-			more[at] = more[at - 1];
-		more[at] = h;
-	}
-	kmv_merge(s, more, s->kmv_waiting);
+	sort_hashes(s->kmv_more, s->kmv_waiting, s->kmv_max);
+	kmv_merge(s, s->kmv_more, s->kmv_waiting);
 	s->kmv_waiting = 0;
 }
 

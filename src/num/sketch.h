@@ -16,7 +16,7 @@
  * 1/sqrt(k - 2) beyond.
  */
 #define ML_KMV_SIZE 512
-#define ML_KMV_WAITING 64
+#define ML_KMV_WAITING 256
 #define ML_KLL_ITEMS 1536		/* stored items, all levels together */
 #define ML_KLL_EXACT ML_KLL_ITEMS
 #define ML_KLL_LEVELS 40
