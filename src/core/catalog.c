@@ -912,8 +912,8 @@ ml_catalog_check(int64 version_id, MlPrivilege need)
 }
 
 /* Also sees a version that was dropped while the query runs whose snapshot still has it. */
-struct varlena *
-ml_catalog_payload_if_any(int64 version_id, int64 wanted, int64 *model_id)
+static struct varlena *
+stored_value(int64 version_id, int64 wanted, bool head, int64 *model_id)
 {
 	Relation	rel = open_table(T_VERSION);
 	struct varlena *value = NULL;
@@ -929,7 +929,11 @@ ml_catalog_payload_if_any(int64 version_id, int64 wanted, int64 *model_id)
 		{
 			*model_id = DatumGetInt64(field_value(rel, tuple, V_MODEL_ID));
 			if (wanted == 0 || wanted == *model_id)
-				value = PG_DETOAST_DATUM_COPY(field_value(rel, tuple, V_MODEL));
+			{
+				Datum		stored = field_value(rel, tuple, V_MODEL);
+
+				value = head ? ml_model_head(stored) : PG_DETOAST_DATUM_COPY(stored);
+			}
 		}
 		systable_endscan(scan);
 	}
@@ -938,10 +942,16 @@ ml_catalog_payload_if_any(int64 version_id, int64 wanted, int64 *model_id)
 }
 
 struct varlena *
+ml_catalog_head_if_any(int64 version_id, int64 wanted, int64 *model_id)
+{
+	return stored_value(version_id, wanted, true, model_id);
+}
+
+struct varlena *
 ml_catalog_payload(int64 version_id)
 {
 	int64		model_id;
-	struct varlena *value = ml_catalog_payload_if_any(version_id, 0, &model_id);
+	struct varlena *value = stored_value(version_id, 0, false, &model_id);
 
 	if (value == NULL)
 		ml_catalog_version_missing(version_id);
