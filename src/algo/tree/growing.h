@@ -122,6 +122,8 @@ typedef struct MlSearch
 	bool	   *allowed;		/* p */
 	int64_t    *counts;			/* classes: of a node that has no place for them */
 	int		   *present;		/* classes: those that a node has */
+	int64_t    *mine;			/* classes: the left side's, zero between uses */
+	int64_t		squares;		/* by rows: of the node's counts, their sum */
 	MlSplit		best;
 } MlSearch;
 
@@ -226,6 +228,14 @@ extern void ml_search_begin(MlSearch *search);
  * ascending, and their sums are at cells + width x bin.  False when there is but one such bin.
  */
 extern bool ml_search_column(MlSearch *search, const MlNodes *nodes, int i, int feature, int k, const int64_t *cells);
+
+/*
+ * The same from the node's rows, sorted by bin, those of list[b] before end[b]: for a number where there are so many classes
+ * that a cell for each in each bin is mostly empty.  Exact, so the result is the same.
+ */
+extern bool ml_search_rows_suit(MlSearch *search, const MlNodes *nodes, int i);	/* to be asked for each node before */
+extern bool ml_search_rows(MlSearch *search, const MlNodes *nodes, int i, int feature, int k,
+						   const MlGradient *rows, const int *end);
 
 /* Fills list from a whole histogram of a column; returns how many bins have rows. */
 extern int	ml_search_list(MlSearch *search, int bins, const int64_t *cells);
