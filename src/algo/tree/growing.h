@@ -271,8 +271,7 @@ extern void ml_histogram_flush(const MlMatrix *matrix, const MlPlan *plan, MlAdd
 
 typedef struct MlSubtree MlSubtree;	/* scratch space of a thread */
 
-/* With `interrupts` they are let through while it grows: only where no other thread is at work. */
-extern MlSubtree *ml_subtree_create(const MlMatrix *matrix, const MlPlan *plan, int rows, bool interrupts);
+extern MlSubtree *ml_subtree_create(const MlMatrix *matrix, const MlPlan *plan, int rows);
 extern void ml_subtree_free(MlSubtree *subtree);
 
 /* Copies the rows of a segment: more of the node to be grown. */
@@ -282,9 +281,10 @@ extern void ml_subtree_gather(MlSubtree *subtree, const MlMatrix *matrix, const 
 /*
  * Grows everything below node i from the rows gathered.  New nodes are written
  * from number `first` on, where there is room for twice the rows, or all that max_depth allows; returns how many.
+ * With `interrupts` they are let through: only where no other thread is at work.
  */
 extern int	ml_subtree_grow(MlSubtree *subtree, MlNodes *nodes, int i, int first, MlSearch *search,
-							const MlPlan *plan);
+							const MlPlan *plan, bool interrupts);
 
 /* ---- the grower ---- */
 
@@ -331,7 +331,8 @@ struct MlGrower
 	MlPlan		plan;			/* the columns of this tree */
 	MlPlan		tried;			/* those of a node, when only they are summed */
 	bool		direct;			/* so it is */
-	int			few;			/* rows that go to subtree.c */
+	int			few;			/* rows that go to subtree.c, ... */
+	int			few_kernel;		/* ... and of these such as take a thread no longer than a kernel may */
 	int			nlanes;
 	MlLane	   *lane;
 	MlNodes		nodes;

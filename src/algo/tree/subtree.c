@@ -39,7 +39,7 @@ struct MlSubtree
 };
 
 MlSubtree *
-ml_subtree_create(const MlMatrix *matrix, const MlPlan *plan, int rows, bool interrupts)
+ml_subtree_create(const MlMatrix *matrix, const MlPlan *plan, int rows)
 {
 	MlSubtree  *s = ml_alloc(1, sizeof(MlSubtree));
 	int			bins = 1;
@@ -47,7 +47,6 @@ ml_subtree_create(const MlMatrix *matrix, const MlPlan *plan, int rows, bool int
 	for (int j = 0; j < matrix->p; j++)
 		if (matrix->bins[j].n + 1 > bins)
 			bins = matrix->bins[j].n + 1;
-	s->interrupts = interrupts;
 	s->stride = (size_t) rows + 32; /* no power of two: columns would share cache sets */
 	s->bin = ml_alloc(s->stride * plan->n, sizeof(uint16_t));
 	s->gradient = ml_alloc(rows, sizeof(MlGradient));
@@ -309,7 +308,7 @@ place_of(const MlPlan *plan, int feature)
 }
 
 int
-ml_subtree_grow(MlSubtree *s, MlNodes *nodes, int i, int first, MlSearch *search, const MlPlan *plan)
+ml_subtree_grow(MlSubtree *s, MlNodes *nodes, int i, int first, MlSearch *search, const MlPlan *plan, bool interrupts)
 {
 	const MlGrowth *growth = search->growth;
 	int			limit = growth->max_leaves;
@@ -317,6 +316,7 @@ ml_subtree_grow(MlSubtree *s, MlNodes *nodes, int i, int first, MlSearch *search
 	int			nopen = 0;
 	int			leaves = 1;
 
+	s->interrupts = interrupts;
 	for (int a = 0; a < s->n; a++)
 		s->index[a] = (uint16_t) a;
 	s->n = 0;
