@@ -23,7 +23,7 @@
  * Cells to be updated between two looks at interrupts: some 10 ms.  A kernel does no more, so that
  * matrices of more columns than this over ML_BLOCK_ROWS are worked on in parts of blocks.
  */
-#define ML_UPDATES 16777216
+#define ML_UPDATES 8388608
 
 /* Which columns are in a histogram, and where. */
 typedef struct MlPlan

@@ -15,7 +15,8 @@
 
 #include "growing.h"
 
-#define SUBTREE_UPDATES (ML_UPDATES / 8)	/* those of small nodes take longer, with what a node itself takes */
+#define SUBTREE_UPDATES (ML_UPDATES / 16)	/* those of small nodes take longer, with what a node itself takes ... */
+#define COLUMN_UPDATES 16		/* ... and what each of its columns does */
 
 struct MlSubtree
 {
@@ -234,7 +235,7 @@ evaluate(MlSubtree *s, MlNodes *nodes, int i, int first, int *used, MlSearch *se
 	{
 		draw.varies |= search_place(s, nodes, i, search, plan, place, start, by_rows);
 		ml_draw_tried(&draw);
-		s->updates += n;
+		s->updates += n + COLUMN_UPDATES;
 		if (s->interrupts && s->updates > SUBTREE_UPDATES)
 		{
 			/* a tree that sheds one row at a time takes the square of its rows */

@@ -42,6 +42,7 @@
 #define MAX_OUTPUTS 1000000
 #define MAX_LEVELS ((1 << 24) + 1)
 #define NODES_PER_CHECK 0xffff	/* between two looks at interrupts */
+#define COPY_BYTES ((size_t) 4 << 20)	/* likewise */
 #define THRESHOLDS 512			/* read at a time */
 
 /* ---- construction ---- */
@@ -71,9 +72,11 @@ enlarged_copy(const void *array, size_t size, uint32_t used, uint32_t room)
 {
 	void	   *larger = ml_alloc(room, size);
 
-	ml_check_interrupts();
-	if (used > 0)
-		memcpy(larger, array, size * used);
+	for (size_t at = 0; at < size * used; at += COPY_BYTES)
+	{
+		ml_check_interrupts();
+		memcpy((char *) larger + at, (const char *) array + at, size * used - at < COPY_BYTES ? size * used - at : COPY_BYTES);
+	}
 	return larger;
 }
 
@@ -251,6 +254,8 @@ sum_covers(MlTrees *trees, uint32_t root, uint32_t end)
 	{
 		const MlTreeNode *node = &trees->node[i];
 
+		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
+			ml_check_interrupts();
 		if ((node->feature & ML_NODE_LEAF) == 0)
 			trees->cover[i] = fminf(trees->cover[node->left] + trees->cover[node->left + 1], FLT_MAX);
 	}
@@ -269,6 +274,8 @@ measure(const MlTrees *trees, const MlTree *tree, const MlShares *shares, int *q
 	{
 		const MlGrown *from = &tree->node[queue[i]];
 
+		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
+			ml_check_interrupts();
 		if (i == level_end)
 		{
 			(*depth)++;
