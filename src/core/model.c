@@ -8,12 +8,12 @@
  *   u32       format version
  *   16 bytes  first half of the SHA-256 of all that follows: checksum and id
  *   u32       from format 3 on: CRC-32C of what follows, to the end of the head
- *   u32       from format 3 on: bytes from the magic to the end of the head
+ *   u32       from format 3 on: bytes from the magic to the end of the head; the highest bit says that there is a profile
  *   head      algorithm name, format of its payload, task, class labels,
  *             target and its type, params and info (jsonb as text), encoder,
  *             payload (length first)
  *   tail      summaries of the training rows, and their profile: always in
- *             format 2, never in 1, from 3 on if anything follows
+ *             format 2, never in 1
  *
  * The digest finds accidents.  It protects nothing: whoever can write a value
  * can compute it, so the body is read as if it came from an enemy.  Everything
@@ -61,6 +61,7 @@
 #define HEAD_SIZE_AT (CRC_AT + sizeof(uint32))
 #define HEAD_AT (HEAD_SIZE_AT + sizeof(uint32))
 #define HEAD_FORMAT 3			/* the first that has a head of its own */
+#define HAS_PROFILE 0x80000000u
 
 /* ---- digest ---- */
 
@@ -198,7 +199,7 @@ ml_model_pack(const MlModel *model)
 		ml_profile_save(model->profile, &writer);
 
 	data = writer.buf.data;
-	put_word(data + VARHDRSZ, HEAD_SIZE_AT, head);
+	put_word(data + VARHDRSZ, HEAD_SIZE_AT, head | (model->profile ? HAS_PROFILE : 0));
 	put_word(data + VARHDRSZ, CRC_AT, head_crc(data + VARHDRSZ, head));
 	digest(data + VARHDRSZ + BODY_AT, writer.buf.len - VARHDRSZ - BODY_AT,
 		   (uint8 *) data + VARHDRSZ + DIGEST_AT);
@@ -420,7 +421,7 @@ read_format(const char *data, size_t size, size_t *head)
 	{
 		if (size < HEAD_AT)
 			ml_corrupt("The model has %zu bytes.", size);
-		*head = word_at(data, HEAD_SIZE_AT);
+		*head = word_at(data, HEAD_SIZE_AT) & ~HAS_PROFILE;
 		if (*head < HEAD_AT || *head > size)
 			ml_corrupt("The head of the model has %zu bytes of %zu.", *head, size);
 	}
@@ -456,7 +457,7 @@ unpack_bytes(const char *data, size_t size, bool whole)
 	if (head > 0 && reader.at != head)
 		ml_corrupt("The head of the model has %zu bytes, not %zu.", reader.at, head);
 	load_summaries(&reader, model, whole);
-	if (format == 2 || (format >= HEAD_FORMAT && ml_read_left(&reader) > 0))
+	if (format == 2 || (head > 0 && (word_at(data, HEAD_SIZE_AT) & HAS_PROFILE) != 0))
 		load_profile(&reader, model, whole);
 	if (ml_read_left(&reader) != 0)
 		ml_corrupt("%zu bytes follow the model.", ml_read_left(&reader));
@@ -497,7 +498,7 @@ ml_model_head(Datum value)
 	start = PG_DETOAST_DATUM_SLICE(value, 0, HEAD_AT);
 	if (VARSIZE_ANY_EXHDR(start) == HEAD_AT && word_at(VARDATA_ANY(start), 0) == MODEL_MAGIC &&
 		word_at(VARDATA_ANY(start), sizeof(uint32)) >= HEAD_FORMAT)
-		head = word_at(VARDATA_ANY(start), HEAD_SIZE_AT);
+		head = word_at(VARDATA_ANY(start), HEAD_SIZE_AT) & ~HAS_PROFILE;
 	pfree(start);
 	/* what is damaged is read whole, and complained about */
 	if (head == 0 || head > MaxAllocSize)
