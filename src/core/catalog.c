@@ -233,6 +233,20 @@ find_index(Relation rel, MlLookup lookup)
 	return found;
 }
 
+/* The number of a column, 0 if there is none; the descriptor is at hand, the catalog's cache is cold in a new session. */
+static AttrNumber
+find_column(TupleDesc desc, const char *name)
+{
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped && strcmp(NameStr(att->attname), name) == 0)
+			return i + 1;
+	}
+	return 0;
+}
+
 static void
 check_table(MlTable table, Oid relid)
 {
@@ -247,8 +261,8 @@ check_table(MlTable table, Oid relid)
 
 		if (fields[f].table != table)
 			continue;
-		attnum = get_attnum(relid, fields[f].name);
-		if (attnum <= 0 || TupleDescAttr(RelationGetDescr(rel), attnum - 1)->atttypid != type)
+		attnum = find_column(RelationGetDescr(rel), fields[f].name);
+		if (attnum == 0 || TupleDescAttr(RelationGetDescr(rel), attnum - 1)->atttypid != type)
 			altered(table, fields[f].name);
 		tables.attnum[f] = attnum;
 	}
