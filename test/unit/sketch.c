@@ -59,11 +59,13 @@ static double
 rank_error(const MlSummary *s, const double *sorted, int n)
 {
 	double		worst = 0;
+	MlQuantiles quantiles;
 
+	ml_quantiles_init(&quantiles, s);
 	for (int i = 1; i < 100; i++)
 	{
 		double		q = i / 100.0;
-		double		value = ml_summary_quantile(s, q);
+		double		value = ml_quantile(&quantiles, q);
 		int			low = 0;
 		int			high = n;
 		int			first;
@@ -89,7 +91,7 @@ rank_error(const MlSummary *s, const double *sorted, int n)
 				high = mid;
 		}
 		worst = fmax(worst, fmax((double) first / n - q, q - (double) low / n));
-		worst = fmax(worst, fabs(ml_summary_cdf(s, value) - (double) low / n));
+		worst = fmax(worst, fabs(ml_quantiles_cdf(&quantiles, value) - (double) low / n));
 	}
 	return worst;
 }
@@ -158,6 +160,7 @@ test_small(void)
 {
 	static MlSummary s;
 	static MlSummary other;
+	MlQuantiles quantiles;
 	double		rows[] = {3, 0, -0.0, 0, NAN, 0, 1.5, 0, INFINITY, 0, 7, 0, -INFINITY, 0};
 	double		big[] = {1e308, 1.5e308, 1.2e308, 1e308};
 
@@ -169,7 +172,8 @@ test_small(void)
 	ml_test_ok(ml_summary_quantile(&s, 0.5) == 2.25 && ml_summary_quantile(&s, 0.25) == 1.125 &&
 			   ml_summary_quantile(&s, 0) == 0 && ml_summary_quantile(&s, 1) == 7,
 			   "few values: quantiles as R's type 7");
-	ml_test_ok(ml_summary_cdf(&s, 1.5) == 0.5 && ml_summary_cdf(&s, -1) == 0, "few values: cdf");
+	ml_quantiles_init(&quantiles, &s);
+	ml_test_ok(ml_quantiles_cdf(&quantiles, 1.5) == 0.5 && ml_quantiles_cdf(&quantiles, -1) == 0, "few values: cdf");
 	ml_test_ok(near(ml_summary_variance(&s, false), 9.0625, 1e-15), "variance");
 	ml_summary_init(&other, 2);
 	ml_summary_merge(&other, &s);
@@ -177,6 +181,7 @@ test_small(void)
 	ml_test_ok(s.n == 8 && s.nulls == 2 && ml_summary_distinct(&s) == 4 && ml_summary_valid(&s), "merge");
 	ml_summary_init(&s, 1);
 	ml_summaries_add(&s, 1, big, 4, 1, 0);
+	ml_summaries_settle(&s, 1);
 	ml_test_ok(isfinite(s.mean) && s.m2 == INFINITY && ml_summary_valid(&s), "sums beyond double");
 	s.kll_size[3] = 2000;
 	ml_test_ok(!ml_summary_valid(&s), "sizes from outside are checked");
@@ -223,6 +228,7 @@ test_level(void)
 	fill("uniform", x, N);
 	ml_summary_init(&s, 1);
 	ml_summaries_add(&s, 1, x, 10, 1, ml_summary_level(1e300));
+	ml_summaries_settle(&s, 1);
 	ml_test_ok(s.n == 10 && ml_summary_distinct(&s) == 10 && !(ml_summary_quantile(&s, 0.5) < s.min), "no value sampled");
 	free(x);
 }
@@ -294,6 +300,7 @@ test_columns(int ncols, int n)
 	for (int j = 0; j < ncols; j++)
 		ml_summary_init(&together[j], j);
 	ml_summaries_add(together, ncols, x, n, stride, 0);
+	ml_summaries_settle(together, ncols);
 	for (int j = 0; j < ncols; j++)
 	{
 		const MlSummary *s = &together[j];
@@ -306,6 +313,7 @@ test_columns(int ncols, int n)
 
 		ml_summary_init(&alone, j);
 		ml_summaries_add(&alone, 1, x + j, n, stride, 0);
+		ml_summaries_settle(&alone, 1);
 		same = same && ml_summary_valid(s) && s->n == alone.n && near(s->mean, alone.mean, 1e-13) &&
 			near(s->m2, alone.m2, 1e-12) && s->kmv_n == alone.kmv_n &&
 			memcmp(s->kmv, alone.kmv, s->kmv_n * sizeof(uint64_t)) == 0 &&
