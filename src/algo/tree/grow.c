@@ -121,7 +121,7 @@ few_of_classes(const MlGrower *grower, int in_tree)
 	size_t		cells = most_cells(grower->matrix, in_tree) / in_tree * plan->classes;
 	size_t		row = sizeof(uint16_t) * in_tree + 2 * (sizeof(MlNode) + sizeof(MlGradient)) +
 		(grower->nodes.bare ? 0 : 2 * sizeof(int64_t) * plan->classes);
-	size_t		rows = ml_memory_left() / 4 / row;
+	size_t		rows = ml_memory_left() / 16 / row;
 
 	if (plan->classes <= MANY_CLASSES || grower->matrix->spilled)
 		return 0;
