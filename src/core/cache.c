@@ -217,7 +217,10 @@ find(const MlCacheKey *key)
 	return slot != NULL ? slot->entry : NULL;
 }
 
-/* Unpacks a value into an entry that dies with the current context until it is kept. */
+/*
+ * Unpacks a value, or the head of a version, into an entry that dies with the current context until it is kept.
+ * A value is checked whole: whoever asks for its id must get this content.
+ */
 static MlCacheEntry *
 build(const MlCacheKey *key, struct varlena *value, MemoryContext cxt)
 {
@@ -227,7 +230,7 @@ build(const MlCacheKey *key, struct varlena *value, MemoryContext cxt)
 	memcpy(&entry->key, key, sizeof(*key));
 	entry->cxt = cxt;
 	dlist_init(&entry->pins);
-	entry->model = ml_model_unpack(value);
+	entry->model = OidIsValid(key->relation) ? ml_model_unpack_head(value) : ml_model_unpack(value);
 	MemoryContextSwitchTo(old);
 	entry->bytes = MemoryContextMemAllocated(cxt, true);
 	return entry;
@@ -352,7 +355,7 @@ find_or_load(int64 version_id, int64 model_id, MemoryContext until)
 	}
 
 	look_for_dropped();
-	value = ml_catalog_payload_if_any(version_id, model_id, &of_model);
+	value = ml_catalog_head_if_any(version_id, model_id, &of_model);
 	if (value == NULL)
 		return NULL;
 	if ((entry = find(&key)) != NULL)

@@ -233,6 +233,20 @@ find_index(Relation rel, MlLookup lookup)
 	return found;
 }
 
+/* The number of a column, 0 if there is none; the descriptor is at hand, the catalog's cache is cold in a new session. */
+static AttrNumber
+find_column(TupleDesc desc, const char *name)
+{
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped && strcmp(NameStr(att->attname), name) == 0)
+			return i + 1;
+	}
+	return 0;
+}
+
 static void
 check_table(MlTable table, Oid relid)
 {
@@ -247,8 +261,8 @@ check_table(MlTable table, Oid relid)
 
 		if (fields[f].table != table)
 			continue;
-		attnum = get_attnum(relid, fields[f].name);
-		if (attnum <= 0 || TupleDescAttr(RelationGetDescr(rel), attnum - 1)->atttypid != type)
+		attnum = find_column(RelationGetDescr(rel), fields[f].name);
+		if (attnum == 0 || TupleDescAttr(RelationGetDescr(rel), attnum - 1)->atttypid != type)
 			altered(table, fields[f].name);
 		tables.attnum[f] = attnum;
 	}
@@ -912,8 +926,8 @@ ml_catalog_check(int64 version_id, MlPrivilege need)
 }
 
 /* Also sees a version that was dropped while the query runs whose snapshot still has it. */
-struct varlena *
-ml_catalog_payload_if_any(int64 version_id, int64 wanted, int64 *model_id)
+static struct varlena *
+stored_value(int64 version_id, int64 wanted, bool head, int64 *model_id)
 {
 	Relation	rel = open_table(T_VERSION);
 	struct varlena *value = NULL;
@@ -929,7 +943,11 @@ ml_catalog_payload_if_any(int64 version_id, int64 wanted, int64 *model_id)
 		{
 			*model_id = DatumGetInt64(field_value(rel, tuple, V_MODEL_ID));
 			if (wanted == 0 || wanted == *model_id)
-				value = PG_DETOAST_DATUM_COPY(field_value(rel, tuple, V_MODEL));
+			{
+				Datum		stored = field_value(rel, tuple, V_MODEL);
+
+				value = head ? ml_model_head(stored) : PG_DETOAST_DATUM_COPY(stored);
+			}
 		}
 		systable_endscan(scan);
 	}
@@ -938,10 +956,16 @@ ml_catalog_payload_if_any(int64 version_id, int64 wanted, int64 *model_id)
 }
 
 struct varlena *
+ml_catalog_head_if_any(int64 version_id, int64 wanted, int64 *model_id)
+{
+	return stored_value(version_id, wanted, true, model_id);
+}
+
+struct varlena *
 ml_catalog_payload(int64 version_id)
 {
 	int64		model_id;
-	struct varlena *value = ml_catalog_payload_if_any(version_id, 0, &model_id);
+	struct varlena *value = stored_value(version_id, 0, false, &model_id);
 
 	if (value == NULL)
 		ml_catalog_version_missing(version_id);

@@ -16,6 +16,10 @@
 #include "core/host.h"
 
 #include <math.h>
+#include <unistd.h>
+#ifndef WIN32
+#include <sys/mman.h>
+#endif
 
 #include "access/xact.h"
 #include "core/progress.h"
@@ -738,6 +742,30 @@ ml_read_u32s(MlReader *reader, uint32_t *values, size_t count)
 		values[i] = pg_ntoh32(values[i]);
 }
 
+/*
+ * Memory that is about to be written.  One call of the kernel for all of its pages costs a third of a fault for
+ * each of them, which is what the first prediction of a large model waits for most.
+ */
+#define TOUCH_LEAST ((Size) 64 * 1024)
+
+static void *
+touched(void *memory, Size bytes)
+{
+#ifdef MADV_POPULATE_WRITE
+	Size		page = sysconf(_SC_PAGESIZE);
+	char	   *at = (char *) TYPEALIGN(page, memory);
+	char	   *end = (char *) TYPEALIGN_DOWN(page, (char *) memory + bytes);
+
+	for (; bytes >= TOUCH_LEAST && at < end; at += TOUCH_BYTES)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (madvise(at, Min((Size) (end - at), TOUCH_BYTES), MADV_POPULATE_WRITE) != 0)
+			break;				/* an old kernel: they come one by one then */
+	}
+#endif
+	return memory;
+}
+
 /* A node of a tree, the widest thing that few bytes become, is 36 bytes of 4. */
 #define ROOM_PER_BYTE 64
 
@@ -749,7 +777,7 @@ ml_read_room(const MlReader *reader, size_t count, size_t size)
 	if (size != 0 && count > most / size)
 		ml_corrupt("%zu items of %zu bytes cannot come from the %zu bytes left at byte %zu.",
 				   count, size, ml_read_left(reader), reader->at);
-	return MemoryContextAllocExtended(CurrentMemoryContext, count * size, MCXT_ALLOC_HUGE);
+	return touched(MemoryContextAllocExtended(CurrentMemoryContext, count * size, MCXT_ALLOC_HUGE), count * size);
 }
 
 char *

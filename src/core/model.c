@@ -7,14 +7,22 @@
  *   u32       magic "MLM1"
  *   u32       format version
  *   16 bytes  first half of the SHA-256 of all that follows: checksum and id
- *   body      algorithm name, format of its payload, task, class labels,
+ *   u32       from format 3 on: CRC-32C of what follows, to the end of the head
+ *   u32       from format 3 on: bytes from the magic to the end of the head; the highest bit says that there is a profile
+ *   head      algorithm name, format of its payload, task, class labels,
  *             target and its type, params and info (jsonb as text), encoder,
- *             payload (length first), summaries of the training rows, and
- *             from format 2 on their profile
+ *             payload (length first)
+ *   tail      summaries of the training rows, and their profile: always in
+ *             format 2, never in 1
  *
  * The digest finds accidents.  It protects nothing: whoever can write a value
  * can compute it, so the body is read as if it came from an enemy.  Everything
  * unpacked lives in the context current at the call.
+ *
+ * A prediction needs the head alone, which for a linear model is a hundredth of the value.
+ * So the first of a session reads no more of a stored version, and has the CRC
+ * for accidents, which costs a tenth of the digest.  A value from elsewhere is checked whole, since
+ * the cache knows it by the digest.
  *
  * Parsing (parse_model and below) uses the readers of ml.h, palloc and the
  * algorithm's load alone, no catalog.
@@ -33,6 +41,8 @@
 #include "core/registry.h"
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
+#include "port/pg_bswap.h"
+#include "port/pg_crc32c.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -42,11 +52,16 @@
 #include "utils/syscache.h"
 
 #define MODEL_MAGIC 0x4D4C4D31	/* "MLM1" */
-#define MODEL_FORMAT 2			/* a model without a profile is still written as 1 */
+#define MODEL_FORMAT 3
 #define MAX_CLASSES 1000000		/* labels take memory several times their bytes */
 #define DIGEST_AT 8
 #define DIGEST_BYTES ((size_t) 1 << 20)	/* between two looks at interrupts: a few milliseconds */
 #define BODY_AT (DIGEST_AT + ML_MODEL_ID_SIZE)
+#define CRC_AT BODY_AT			/* format 3 */
+#define HEAD_SIZE_AT (CRC_AT + sizeof(uint32))
+#define HEAD_AT (HEAD_SIZE_AT + sizeof(uint32))
+#define HEAD_FORMAT 3			/* the first that has a head of its own */
+#define HAS_PROFILE 0x80000000u
 
 /* ---- digest ---- */
 
@@ -67,6 +82,38 @@ digest(const char *data, size_t size, uint8 *id)
 		elog(ERROR, "could not compute SHA-256");
 	pg_cryptohash_free(ctx);
 	memcpy(id, sha, ML_MODEL_ID_SIZE);
+}
+
+static uint32
+head_crc(const char *data, size_t head)
+{
+	pg_crc32c	crc;
+
+	INIT_CRC32C(crc);
+	for (size_t at = HEAD_SIZE_AT; at < head; at += DIGEST_BYTES)
+	{
+		CHECK_FOR_INTERRUPTS();
+		COMP_CRC32C(crc, data + at, Min(head - at, DIGEST_BYTES));
+	}
+	FIN_CRC32C(crc);
+	return crc;
+}
+
+static uint32
+word_at(const char *data, size_t at)
+{
+	uint32		net;
+
+	memcpy(&net, data + at, sizeof(net));
+	return pg_ntoh32(net);
+}
+
+static void
+put_word(char *data, size_t at, uint32 word)
+{
+	uint32		net = pg_hton32(word);
+
+	memcpy(data + at, &net, sizeof(net));
 }
 
 void
@@ -112,12 +159,10 @@ static void
 save_payload(MlWriter *writer, const MlModel *model)
 {
 	int			at = writer->buf.len;
-	uint32		size;
 
 	ml_write_u32(writer, 0);	/* its place: a payload may be too large to be copied */
 	model->algorithm->save(model->fit, writer);
-	size = pg_hton32((uint32) (writer->buf.len - at) - sizeof(size));
-	memcpy(writer->buf.data + at, &size, sizeof(size));
+	put_word(writer->buf.data, at, (uint32) (writer->buf.len - at) - sizeof(uint32));
 }
 
 struct varlena *
@@ -125,13 +170,14 @@ ml_model_pack(const MlModel *model)
 {
 	MlWriter	writer;
 	char	   *data;
+	size_t		head;
 
 	ml_writer_init(&writer);
 	/* The varlena header, so that the buffer becomes the value. */
 	appendStringInfoSpaces(&writer.buf, VARHDRSZ);
 	ml_write_u32(&writer, MODEL_MAGIC);
-	ml_write_u32(&writer, model->profile ? 2 : 1);
-	appendStringInfoSpaces(&writer.buf, ML_MODEL_ID_SIZE);
+	ml_write_u32(&writer, MODEL_FORMAT);
+	appendStringInfoSpaces(&writer.buf, HEAD_AT - DIGEST_AT);
 
 	ml_write_text(&writer, model->algorithm->name);
 	ml_write_u32(&writer, model->algorithm->format);
@@ -145,6 +191,7 @@ ml_model_pack(const MlModel *model)
 	save_jsonb(&writer, model->info);
 	ml_encoder_save(model->encoder, &writer);
 	save_payload(&writer, model);
+	head = writer.buf.len - VARHDRSZ;
 	ml_write_u32(&writer, model->summaries ? model->nsummaries : 0);
 	for (int i = 0; model->summaries && i < model->nsummaries; i++)
 		save_summary(&writer, &model->summaries[i]);
@@ -152,6 +199,8 @@ ml_model_pack(const MlModel *model)
 		ml_profile_save(model->profile, &writer);
 
 	data = writer.buf.data;
+	put_word(data + VARHDRSZ, HEAD_SIZE_AT, head | (model->profile ? HAS_PROFILE : 0));
+	put_word(data + VARHDRSZ, CRC_AT, head_crc(data + VARHDRSZ, head));
 	digest(data + VARHDRSZ + BODY_AT, writer.buf.len - VARHDRSZ - BODY_AT,
 		   (uint8 *) data + VARHDRSZ + DIGEST_AT);
 	SET_VARSIZE(data, writer.buf.len);
@@ -329,7 +378,7 @@ load_profile(MlReader *reader, MlModel *model, bool keep)
 }
 
 static MlModel *
-parse_model(MlReader *reader, uint32 version, bool whole)
+parse_head(MlReader *reader)
 {
 	MlModel    *model = palloc0(sizeof(MlModel));
 	int			format = load_algorithm(reader, model);
@@ -349,12 +398,41 @@ parse_model(MlReader *reader, uint32 version, bool whole)
 		ml_corrupt("The target, the parameters or the history are missing.");
 	model->encoder = ml_encoder_load(reader);
 	load_payload(reader, model, format);
-	load_summaries(reader, model, whole);
-	if (version > 1)
-		load_profile(reader, model, whole);
-	if (ml_read_left(reader) != 0)
-		ml_corrupt("%zu bytes follow the model.", ml_read_left(reader));
 	return model;
+}
+
+/* Begins to read a model: its format, and where its head ends; 0: that is not known. */
+static uint32
+read_format(const char *data, size_t size, size_t *head)
+{
+	uint32		format;
+
+	if (size < BODY_AT || word_at(data, 0) != MODEL_MAGIC)
+		ml_corrupt("The bytes do not begin as a model does.");
+	format = word_at(data, sizeof(uint32));
+	if (format > MODEL_FORMAT)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("model has format %u, this version reads up to %d", format, MODEL_FORMAT)));
+	if (format < 1)
+		ml_corrupt("The model has format %u.", format);
+	*head = 0;
+	if (format >= HEAD_FORMAT)
+	{
+		if (size < HEAD_AT)
+			ml_corrupt("The model has %zu bytes.", size);
+		*head = word_at(data, HEAD_SIZE_AT) & ~HAS_PROFILE;
+		if (*head < HEAD_AT || *head > size)
+			ml_corrupt("The head of the model has %zu bytes of %zu.", *head, size);
+	}
+	return format;
+}
+
+static void
+check_crc(const char *data, size_t head)
+{
+	if (head_crc(data, head) != word_at(data, CRC_AT))
+		ml_corrupt("The checksum of the head does not match.");
 }
 
 /* Reads a model from the bytes behind the varlena header. */
@@ -362,26 +440,28 @@ static MlModel *
 unpack_bytes(const char *data, size_t size, bool whole)
 {
 	MlReader	reader;
-	uint32		version;
+	MlModel    *model;
+	size_t		head;
+	uint32		format = read_format(data, size, &head);
 	uint8		id[ML_MODEL_ID_SIZE];
-
-	ml_reader_init(&reader, data, size);
-	if (size < BODY_AT || ml_read_u32(&reader, PG_UINT32_MAX) != MODEL_MAGIC)
-		ml_corrupt("The bytes do not begin as a model does.");
-	version = ml_read_u32(&reader, PG_UINT32_MAX);
-	if (version > MODEL_FORMAT)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("model has format %u, this version reads up to %d", version, MODEL_FORMAT)));
-	if (version < 1)
-		ml_corrupt("The model has format %u.", version);
 
 	digest(data + BODY_AT, size - BODY_AT, id);
 	if (memcmp(id, data + DIGEST_AT, ML_MODEL_ID_SIZE) != 0)
 		ml_corrupt("The checksum does not match.");
+	if (head > 0)
+		check_crc(data, head);
 
-	reader.at = BODY_AT;
-	return parse_model(&reader, version, whole);
+	ml_reader_init(&reader, data, size);
+	reader.at = head > 0 ? HEAD_AT : BODY_AT;
+	model = parse_head(&reader);
+	if (head > 0 && reader.at != head)
+		ml_corrupt("The head of the model has %zu bytes, not %zu.", reader.at, head);
+	load_summaries(&reader, model, whole);
+	if (format == 2 || (head > 0 && (word_at(data, HEAD_SIZE_AT) & HAS_PROFILE) != 0))
+		load_profile(&reader, model, whole);
+	if (ml_read_left(&reader) != 0)
+		ml_corrupt("%zu bytes follow the model.", ml_read_left(&reader));
+	return model;
 }
 
 static MlModel *
@@ -405,6 +485,44 @@ MlModel *
 ml_model_unpack_whole(struct varlena *value)
 {
 	return unpack(value, true);
+}
+
+struct varlena *
+ml_model_head(Datum value)
+{
+	struct varlena *start;
+	size_t		head = 0;
+
+	if (!VARATT_IS_EXTENDED(DatumGetPointer(value)))
+		return PG_DETOAST_DATUM_COPY(value);
+	start = PG_DETOAST_DATUM_SLICE(value, 0, HEAD_AT);
+	if (VARSIZE_ANY_EXHDR(start) == HEAD_AT && word_at(VARDATA_ANY(start), 0) == MODEL_MAGIC &&
+		word_at(VARDATA_ANY(start), sizeof(uint32)) >= HEAD_FORMAT)
+		head = word_at(VARDATA_ANY(start), HEAD_SIZE_AT) & ~HAS_PROFILE;
+	pfree(start);
+	/* what is damaged is read whole, and complained about */
+	if (head == 0 || head > MaxAllocSize)
+		return PG_DETOAST_DATUM_COPY(value);
+	return PG_DETOAST_DATUM_SLICE(value, 0, (int32) head);
+}
+
+MlModel *
+ml_model_unpack_head(struct varlena *value)
+{
+	const char *data = VARDATA_ANY(value);
+	MlReader	reader;
+	MlModel    *model;
+	size_t		head;
+
+	if (read_format(data, VARSIZE_ANY_EXHDR(value), &head) < HEAD_FORMAT)
+		return unpack_bytes(data, VARSIZE_ANY_EXHDR(value), false);
+	check_crc(data, head);
+	ml_reader_init(&reader, data, head);
+	reader.at = HEAD_AT;
+	model = parse_head(&reader);
+	if (ml_read_left(&reader) != 0)
+		ml_corrupt("%zu bytes follow the payload.", ml_read_left(&reader));
+	return model;
 }
 
 /* ---- the type ---- */

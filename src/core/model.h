@@ -38,6 +38,13 @@ extern struct varlena *ml_model_pack(const MlModel *model);
 extern MlModel *ml_model_unpack(struct varlena *value);
 extern MlModel *ml_model_unpack_whole(struct varlena *value);	/* with the summaries */
 
+/*
+ * Of a version in the catalog: as much of the stored value as a prediction needs, in the current context,
+ * and the model it holds, as ml_model_unpack gives it.  Only the checksum of that part is compared.
+ */
+extern struct varlena *ml_model_head(Datum value);
+extern MlModel *ml_model_unpack_head(struct varlena *value);
+
 /* First 16 bytes of the SHA-256 of the content: the model's id, and its checksum. */
 #define ML_MODEL_ID_SIZE 16
 extern void ml_model_id(struct varlena *value, uint8 *id);	/* value detoasted */

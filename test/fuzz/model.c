@@ -130,14 +130,23 @@ make_value(const uint8_t *body, size_t size)
 	return value;
 }
 
-/* What is packed must be read and packed as the same. */
+/* What is packed must be read, whole or without its tail, and packed as the same. */
 static void
 pack_again(const MlModel *model)
 {
 	struct varlena *first = ml_model_pack(model);
 	struct varlena *second = ml_model_pack(ml_model_unpack_whole(first));
+	uint32		head;
 
 	ml_model_unpack(first);
+	memcpy(&head, VARDATA(first) + HEADER + sizeof(uint32), sizeof(head));
+	head = pg_ntoh32(head) & 0x7fffffff;
+	if (head > VARSIZE(second) - VARHDRSZ)
+		abort();
+	memcpy(second, first, VARHDRSZ + head);
+	SET_VARSIZE(second, VARHDRSZ + head);
+	ml_model_unpack_head(second);
+	second = ml_model_pack(ml_model_unpack_whole(first));
 	if (VARSIZE(first) != VARSIZE(second) || memcmp(first, second, VARSIZE(first)) != 0)
 		abort();
 }

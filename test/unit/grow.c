@@ -19,7 +19,7 @@
 
 #define MOST_ROWS 400
 #define MOST_COLUMNS 6
-#define MOST_CLASSES 5
+#define MOST_CLASSES 20
 
 static uint64_t state = 1;
 
@@ -526,6 +526,9 @@ test_same(void)
 		{"isolation", {.max_depth = 8, .random_cut = true, .colsample_node = 0.1, .gamma = -1}},
 		{"gini, no limit", {.criterion = ML_SPLIT_GINI, .classes = 2, .colsample_node = 0.34}},
 		{"entropy, five classes", {.criterion = ML_SPLIT_ENTROPY, .classes = 5, .max_leaves = 50, .best_first = true}},
+		{"gini, twelve classes", {.criterion = ML_SPLIT_GINI, .classes = 12, .min_child_rows = 2}},
+		{"gini, thirty classes, best first", {.criterion = ML_SPLIT_GINI, .classes = 30, .max_leaves = 60, .best_first = true}},
+		{"gini, thirty classes, random cuts", {.max_depth = 9, .criterion = ML_SPLIT_GINI, .classes = 30, .random_cut = true, .colsample_node = 0.5}},
 	};
 	static const Manner manners[] = {
 		{"as it comes", 1, 0, true, false, false},
@@ -744,6 +747,8 @@ main(void)
 	test_exhaustive("two classes, entropy", ML_SPLIT_ENTROPY, 2, true, 6, 0);
 	test_exhaustive("five classes, gini", ML_SPLIT_GINI, 5, true, 0, 0);
 	test_exhaustive("five classes, entropy", ML_SPLIT_ENTROPY, 5, true, 0, 0);
+	test_exhaustive("twenty classes, gini", ML_SPLIT_GINI, 20, true, 0, 0);
+	test_exhaustive("twenty classes, categories, gini", ML_SPLIT_GINI, 20, true, 3, 6);
 	test_monotone();
 	test_interactions();
 	test_best_first();

@@ -29,7 +29,11 @@ list_holders(MlGrower *grower)
 
 	grower->nholders = 0;
 	for (int i = 0; i < nodes->n; i++)
+	{
+		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
+			ml_check_interrupts();
 		n += !nodes->node[i].local || nodes->node[i].segment != NULL;
+	}
 	if (n > grower->holder_room)
 	{
 		if (grower->holder != NULL)
@@ -43,6 +47,8 @@ list_holders(MlGrower *grower)
 		while (nodes->node[i].taken && !nodes->node[i].local)
 			i = nodes->node[i].left;
 		grower->holder[grower->nholders++] = i;
+		if ((grower->nholders & NODES_PER_CHECK) == 0)
+			ml_check_interrupts();
 		while (i > 0 && i != nodes->node[nodes->node[i].parent].left)
 			i = nodes->node[i].parent;
 		i = i > 0 ? i + 1 : -1;
@@ -137,7 +143,11 @@ ml_grower_finish(MlGrower *grower)
 
 	list_holders(grower);
 	for (int i = 0; i < nodes->n; i++)
+	{
+		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
+			ml_check_interrupts();
 		n += nodes->node[i].taken ? 2 : 0;
+	}
 	queue = ml_alloc(n, sizeof(int));
 	tree->node = ml_alloc(n, sizeof(MlGrown));
 	if (classes > 0)

@@ -496,7 +496,7 @@ grow_tree(Training *t, int i)
 /* ---- out of bag ---- */
 
 #define OOB_ROWS 8				/* rows of a work item */
-#define OOB_TREES 1024			/* trees of a call: so that it takes less than 50 ms */
+#define OOB_TREES 16			/* trees of a call: a deep one of millions of nodes takes a row a few microseconds */
 
 /* Rows that are predicted together. */
 typedef struct OutOfBag

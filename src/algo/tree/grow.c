@@ -27,6 +27,7 @@
 #define FEW_ROWS 1024
 #define FEW_ROWS_DIRECT 8192
 #define SUBTREE_WORK 1048576	/* rows x columns tried, so that a subtree takes a few ms */
+#define MANY_CLASSES 8
 #define LEAST_SLOTS 3
 #define MOST_SLOTS 4096
 
@@ -102,11 +103,31 @@ create_lanes(MlGrower *grower, const MlGrowth *growth)
 
 		ml_search_create(&lane->search, matrix, growth, plan, grower->nodes.words);
 		ml_adder_create(&lane->adder, matrix, most_cells(matrix, plan->n), plan);
-		lane->subtree = ml_subtree_create(matrix, plan, grower->few, grower->nlanes == 1);
+		lane->subtree = ml_subtree_create(matrix, plan, t == 0 ? grower->few : grower->few_kernel);
 		lane->spare = ml_alloc(ML_BLOCK_ROWS, sizeof(uint16_t));
 		if (t > 0)
 			lane->cells = ml_alloc(grower->slot_cells, sizeof(int64_t));
 	}
+}
+
+/*
+ * Of how many rows a node goes to subtree.c when there are many classes.  A histogram has a cell for each of them in
+ * each bin; to sort rows pays until there are half as many rows as a column has cells, and takes far less memory.
+ */
+static int
+few_of_classes(const MlGrower *grower, int in_tree)
+{
+	const MlPlan *plan = &grower->plan;
+	size_t		cells = most_cells(grower->matrix, in_tree) / in_tree * plan->classes;
+	size_t		row = sizeof(uint16_t) * in_tree + 2 * (sizeof(MlNode) + sizeof(MlGradient)) +
+		(grower->nodes.bare ? 0 : 2 * sizeof(int64_t) * plan->classes);
+	size_t		rows = ml_memory_left() / 16 / row;
+
+	if (plan->classes <= MANY_CLASSES || grower->matrix->spilled)
+		return 0;
+	if (rows > cells / 2)
+		rows = cells / 2;
+	return rows > ML_BLOCK_ROWS ? ML_BLOCK_ROWS : (int) rows;
 }
 
 MlGrower *
@@ -133,10 +154,13 @@ ml_grower_create(MlMatrix *matrix, const MlGrowth *growth)
 	grower->few = tried <= in_tree / 2 ? FEW_ROWS_DIRECT : FEW_ROWS;
 	if (grower->few > SUBTREE_WORK / tried)
 		grower->few = SUBTREE_WORK / tried;
-	if (growth->few_rows > 0)
-		grower->few = growth->few_rows < ML_BLOCK_ROWS ? growth->few_rows : ML_BLOCK_ROWS;
 	grower->nodes.classes = grower->plan.classes;
 	grower->nodes.bare = growth->bare;
+	if (growth->few_rows > 0)
+		grower->few = growth->few_rows < ML_BLOCK_ROWS ? growth->few_rows : ML_BLOCK_ROWS;
+	grower->few_kernel = grower->few;
+	if (growth->few_rows == 0 && few_of_classes(grower, in_tree) > grower->few)
+		grower->few = few_of_classes(grower, in_tree);
 	grower->nodes.words = set_words(matrix);
 	for (int j = 0; j < matrix->p; j++)
 		if (matrix->bins[j].n + 1 > bins)
@@ -252,19 +276,34 @@ ml_grower_evaluate(MlGrower *grower, int i)
 
 /* ---- nodes of few rows ---- */
 
-/* A kernel: copies the rows of a node and grows what is below. */
+/* Copies the rows of a node and grows what is below. */
 static void
-grow_waiting(void *arg, int k)
+grow_one(MlGrower *grower, MlLane *lane, MlFew *few, bool interrupts)
 {
-	MlGrower   *grower = arg;
-	MlLane	   *lane = grower->lane + (grower->nlanes > 1 ? ml_thread_number() : 0);
-	MlFew	   *few = grower->waiting + k;
 	const MlNode *node = grower->nodes.node + few->node;
 
 	for (int s = 0; s < node->nsegments; s++)
 		ml_subtree_gather(lane->subtree, grower->matrix, &grower->plan, grower->block[node->segment[s].block],
 						  node->segment + s);
-	few->used = ml_subtree_grow(lane->subtree, &grower->nodes, few->node, few->first, &lane->search, &grower->plan);
+	few->used = ml_subtree_grow(lane->subtree, &grower->nodes, few->node, few->first, &lane->search, &grower->plan,
+								interrupts);
+}
+
+static bool
+is_kernel(const MlGrower *grower, const MlFew *few)
+{
+	return grower->nlanes > 1 && grower->nodes.node[few->node].rows <= grower->few_kernel;
+}
+
+/* A kernel. */
+static void
+grow_waiting(void *arg, int k)
+{
+	MlGrower   *grower = arg;
+	MlFew	   *few = grower->waiting + k;
+
+	if (is_kernel(grower, few))
+		grow_one(grower, grower->lane + ml_thread_number(), few, false);
 }
 
 /* Moves `used` new nodes from number `from` on to the end of the tree, below node i. */
@@ -324,9 +363,9 @@ grow_few(MlGrower *grower)
 	ml_nodes_reserve(nodes, first - nodes->n);
 	if (grower->nlanes > 1)
 		ml_threads_run(grower->nwaiting, grow_waiting, grower);
-	else
-		for (int k = 0; k < grower->nwaiting; k++)
-			grow_waiting(grower, k);
+	for (int k = 0; k < grower->nwaiting; k++)
+		if (!is_kernel(grower, grower->waiting + k))
+			grow_one(grower, grower->lane, grower->waiting + k, true);
 	for (int k = 0; k < grower->nwaiting; k++)
 	{
 		MlFew	   *few = grower->waiting + k;
@@ -426,7 +465,7 @@ look(MlGrower *grower, int i, MlWay way)
 		grower->waiting_rows += (size_t) grower->nodes.node[i].rows;
 		/* enough for all threads, for some 30 ms */
 		if (grower->nlanes == 1 || grower->nwaiting == ML_MOST_WAITING ||
-			grower->waiting_rows >= (size_t) grower->few * grower->nlanes)
+			grower->waiting_rows >= (size_t) grower->few_kernel * grower->nlanes)
 			grow_few(grower);
 	}
 	else if (way == ML_WAY_MANY)

@@ -23,7 +23,7 @@
  * Cells to be updated between two looks at interrupts: some 10 ms.  A kernel does no more, so that
  * matrices of more columns than this over ML_BLOCK_ROWS are worked on in parts of blocks.
  */
-#define ML_UPDATES 16777216
+#define ML_UPDATES 8388608
 
 /* Which columns are in a histogram, and where. */
 typedef struct MlPlan
@@ -122,6 +122,8 @@ typedef struct MlSearch
 	bool	   *allowed;		/* p */
 	int64_t    *counts;			/* classes: of a node that has no place for them */
 	int		   *present;		/* classes: those that a node has */
+	int64_t    *mine;			/* classes: the left side's, zero between uses */
+	int64_t		squares;		/* by rows: of the node's counts, their sum */
 	MlSplit		best;
 } MlSearch;
 
@@ -227,6 +229,14 @@ extern void ml_search_begin(MlSearch *search);
  */
 extern bool ml_search_column(MlSearch *search, const MlNodes *nodes, int i, int feature, int k, const int64_t *cells);
 
+/*
+ * The same from the node's rows, sorted by bin, those of list[b] before end[b]: for a number where there are so many classes
+ * that a cell for each in each bin is mostly empty.  Exact, so the result is the same.
+ */
+extern bool ml_search_rows_suit(MlSearch *search, const MlNodes *nodes, int i);	/* to be asked for each node before */
+extern bool ml_search_rows(MlSearch *search, const MlNodes *nodes, int i, int feature, int k,
+						   const MlGradient *rows, const int *end);
+
 /* Fills list from a whole histogram of a column; returns how many bins have rows. */
 extern int	ml_search_list(MlSearch *search, int bins, const int64_t *cells);
 
@@ -261,8 +271,7 @@ extern void ml_histogram_flush(const MlMatrix *matrix, const MlPlan *plan, MlAdd
 
 typedef struct MlSubtree MlSubtree;	/* scratch space of a thread */
 
-/* With `interrupts` they are let through while it grows: only where no other thread is at work. */
-extern MlSubtree *ml_subtree_create(const MlMatrix *matrix, const MlPlan *plan, int rows, bool interrupts);
+extern MlSubtree *ml_subtree_create(const MlMatrix *matrix, const MlPlan *plan, int rows);
 extern void ml_subtree_free(MlSubtree *subtree);
 
 /* Copies the rows of a segment: more of the node to be grown. */
@@ -272,9 +281,10 @@ extern void ml_subtree_gather(MlSubtree *subtree, const MlMatrix *matrix, const 
 /*
  * Grows everything below node i from the rows gathered.  New nodes are written
  * from number `first` on, where there is room for twice the rows, or all that max_depth allows; returns how many.
+ * With `interrupts` they are let through: only where no other thread is at work.
  */
 extern int	ml_subtree_grow(MlSubtree *subtree, MlNodes *nodes, int i, int first, MlSearch *search,
-							const MlPlan *plan);
+							const MlPlan *plan, bool interrupts);
 
 /* ---- the grower ---- */
 
@@ -321,7 +331,8 @@ struct MlGrower
 	MlPlan		plan;			/* the columns of this tree */
 	MlPlan		tried;			/* those of a node, when only they are summed */
 	bool		direct;			/* so it is */
-	int			few;			/* rows that go to subtree.c */
+	int			few;			/* rows that go to subtree.c, ... */
+	int			few_kernel;		/* ... and of these such as take a thread no longer than a kernel may */
 	int			nlanes;
 	MlLane	   *lane;
 	MlNodes		nodes;

@@ -298,7 +298,7 @@ grow_copied(Passes *p, const Task *task)
 
 	ml_nodes_reserve(nodes, 2 * rows);
 	ml_subtree_gather(lane->subtree, grower->matrix, &grower->plan, &block, &segment);
-	nodes->n += ml_subtree_grow(lane->subtree, nodes, task->node, nodes->n, &lane->search, &grower->plan);
+	nodes->n += ml_subtree_grow(lane->subtree, nodes, task->node, nodes->n, &lane->search, &grower->plan, true);
 	ml_grower_worked(grower, (size_t) rows * grower->plan.n * 16);
 	looked(p, task->node);
 }

@@ -12,6 +12,7 @@
 
 #define AHEAD 64				/* rows to prefetch ahead of their bin's use */
 #define CHUNK 8192				/* segments allocated at once */
+#define ROW_UPDATES 6			/* as many take as long as waiting for a row */
 #define SHARED_ROWS 8192		/* of a node that is worth several threads */
 
 /* To be told of `work` updates of a cell or as much. */
@@ -188,7 +189,7 @@ run(Job *job, int n, int64_t *cells)
 	MlGrower   *grower = job->grower;
 	size_t		size = job->plan->first[job->plan->n] * job->plan->width;
 	bool		sums = !job->part || job->side >= 0;
-	size_t		updates = (size_t) (job->node->rows / job->node->nsegments / job->pieces + 1) * (sums ? job->plan->n : 4);
+	size_t		updates = (size_t) (job->node->rows / job->node->nsegments / job->pieces + 1) * (ROW_UPDATES + (sums ? job->plan->n : 0));
 	int			at_once = (int) (ML_UPDATES / (updates + 1)) + 1;
 
 	if (grower->nlanes == 1 || job->node->rows < SHARED_ROWS)

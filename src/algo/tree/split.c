@@ -34,6 +34,9 @@ typedef struct Sweep
 	int			k;
 	const int64_t *cells;
 	const int64_t *missing;		/* sums of missing values, or NULL */
+	const MlGradient *rows;		/* instead of cells: see ml_search_rows */
+	const int  *end;
+	int			nmissing;		/* behind those of the last bin */
 	int			only;			/* the only cut to look at, or -1 */
 	bool		single;			/* left goes order[i] alone */
 	int			sign;			/* of a monotone column */
@@ -96,6 +99,7 @@ ml_search_create(MlSearch *search, const MlMatrix *matrix, const MlGrowth *growt
 	search->best.set = ml_alloc(words + 1, sizeof(uint32_t));
 	search->counts = ml_alloc(plan->classes, sizeof(int64_t));
 	search->present = ml_alloc(plan->classes, sizeof(int));
+	search->mine = ml_alloc(plan->classes, sizeof(int64_t));
 	ml_search_set(search, growth);
 }
 
@@ -123,6 +127,7 @@ ml_search_free(MlSearch *search)
 	ml_free(search->best.set);
 	ml_free(search->counts);
 	ml_free(search->present);
+	ml_free(search->mine);
 }
 
 void
@@ -301,6 +306,70 @@ sweep_classes(const MlSearch *search, const MlNode *node, const int64_t *counts,
 	}
 }
 
+/*
+ * GINI, row by row: when weight w of a class moves, its square in the sum of the left side grows by w (2 left + w), and that of the
+ * right one shrinks by w (2 right - w).  All of it are whole numbers below 2^53, of which sweep_classes makes the same scores.
+ */
+static void
+sweep_rows(MlSearch *search, const MlNode *node, const int64_t *counts, Sweep *sweep)
+{
+	int64_t    *left = search->mine;
+	int			n = sweep->end[sweep->k - 1];
+	int			all = n + sweep->nmissing;
+
+	sweep->score = -INFINITY;
+	sweep->at = -1;
+	for (int side = 0; side <= (sweep->nmissing > 0); side++)
+	{
+		int64_t		left_squares = 0;
+		int64_t		right_squares = search->squares;
+		int64_t		weight = 0;
+		int			at = side ? n : 0;
+		int			before = side ? sweep->nmissing : 0;
+
+		/* -1: the missing values of this side, if any */
+		for (int i = side ? -1 : 0; i < sweep->k; i++)
+		{
+			int			end = i < 0 ? all : sweep->end[i];
+			int64_t		rest;
+			double		score;
+
+			for (; at < end; at++)
+			{
+				int			class = sweep->rows[at].g;
+				int64_t		w = sweep->rows[at].h;
+				int64_t		mine = left[class];
+
+				left_squares += w * (2 * mine + w);
+				right_squares -= w * (2 * (counts[class] - mine) - w);
+				left[class] = mine + w;
+				weight += w;
+			}
+			if (i < 0)
+			{
+				at = 0;
+				continue;
+			}
+			rest = node->h - weight;
+			if (weight < search->min_h || rest < search->min_h || (sweep->only >= 0 && i != sweep->only))
+				continue;
+			if (search->counted && (end + before < search->min_rows ||
+									(int64_t) node->rows - end - before < search->min_rows))
+				continue;
+			score = (double) left_squares / (double) weight + (double) right_squares / (double) rest;
+			if (score > sweep->score)
+			{
+				sweep->score = score;
+				sweep->at = i;
+				sweep->missing_left = side;
+			}
+		}
+		for (int a = 0; a < all; a++)
+			left[sweep->rows[a].g] = 0;
+	}
+	sweep->score *= search->growth->h_unit;
+}
+
 /* Score of the node itself, and of the best cut of a sweep, in units of weight. */
 static double
 run_sweep(const MlSearch *search, const MlNode *node, const int64_t *counts, Sweep *sweep)
@@ -409,6 +478,35 @@ wins_tie(const MlGrowth *growth, const MlNode *node, int feature, int other)
 	return feature < other;
 }
 
+/* The sums of what goes left; returns whether there are missing values, which the sweep has put on a side. */
+static bool
+sum_left(const MlSearch *search, const Sweep *sweep, int64_t *left)
+{
+	int			width = search->width;
+
+	memset(left, 0, sizeof(int64_t) * width);
+	if (sweep->rows == NULL)
+	{
+		for (int i = sweep->single ? sweep->at : 0; i <= sweep->at; i++)
+			for (int q = 0; q < width; q++)
+				left[q] += sweep->cells[(size_t) width * sweep->order[i] + q];
+		for (int q = 0; q < width && sweep->missing != NULL && sweep->missing_left; q++)
+			left[q] += sweep->missing[q];
+		return sweep->missing != NULL;
+	}
+	for (int side = 0; side <= (sweep->nmissing > 0 && sweep->missing_left); side++)
+	{
+		int			from = side ? sweep->end[sweep->k - 1] : 0;
+		int			to = side ? from + sweep->nmissing : sweep->end[sweep->at];
+
+		for (int a = from; a < to; a++)
+			left[sweep->rows[a].g] += sweep->rows[a].h;
+		if (search->counted)
+			left[width - 1] += to - from;
+	}
+	return sweep->nmissing > 0;
+}
+
 /* Keeps the best cut of a sweep if it is the best of all. */
 static void
 keep(MlSearch *search, const MlNode *node, const Sweep *sweep, double own, int feature, int boundary)
@@ -416,7 +514,6 @@ keep(MlSearch *search, const MlNode *node, const Sweep *sweep, double own, int f
 	const MlBins *bins = search->matrix->bins + feature;
 	MlSplit    *best = &search->best;
 	double		gain = sweep->score - own;
-	int			width = search->width;
 	int64_t		weight = 0;
 
 	if (sweep->at < 0)
@@ -427,16 +524,8 @@ keep(MlSearch *search, const MlNode *node, const Sweep *sweep, double own, int f
 		return;
 	best->gain = gain;
 	best->feature = feature;
-	memset(best->left, 0, sizeof(int64_t) * width);
-	for (int i = sweep->single ? sweep->at : 0; i <= sweep->at; i++)
-		for (int q = 0; q < width; q++)
-			best->left[q] += sweep->cells[(size_t) width * sweep->order[i] + q];
-	if (sweep->missing != NULL)
-	{
+	if (sum_left(search, sweep, best->left))
 		best->missing_left = sweep->missing_left;
-		for (int q = 0; q < width && best->missing_left; q++)
-			best->left[q] += sweep->missing[q];
-	}
 	else
 	{
 		if (search->classes == 0)
@@ -576,6 +665,22 @@ search_levels(MlSearch *search, const MlNode *node, const int64_t *counts, Sweep
 	}
 }
 
+/* The one cut of a number's bins with random_cut: sets sweep->only, and returns where it lies. */
+static int
+cut_at_random(const MlSearch *search, const MlNode *node, int feature, Sweep *sweep)
+{
+	const MlBins *bins = search->matrix->bins + feature;
+	int			boundary;
+
+	sweep->only = 0;
+	if (sweep->k <= 1)
+		return 0;
+	boundary = random_boundary(bins, search->list[0], search->list[sweep->k - 1], ml_grow_hash(node->path, feature));
+	while (search->list[sweep->only + 1] < boundary)
+		sweep->only++;
+	return boundary;
+}
+
 bool
 ml_search_column(MlSearch *search, const MlNodes *nodes, int i, int feature, int k, const int64_t *cells)
 {
@@ -599,16 +704,47 @@ ml_search_column(MlSearch *search, const MlNodes *nodes, int i, int feature, int
 	if (search->growth->monotone != NULL)
 		sweep.sign = search->growth->monotone[feature];
 	if (search->growth->random_cut)
-	{
-		sweep.only = 0;
-		if (k > 1)
-		{
-			boundary = random_boundary(bins, search->list[0], search->list[k - 1], hash);
-			while (search->list[sweep.only + 1] < boundary)
-				sweep.only++;
-		}
-	}
+		boundary = cut_at_random(search, node, feature, &sweep);
 	keep(search, node, &sweep, run_sweep(search, node, counts, &sweep), feature, boundary);
+	return true;
+}
+
+#define ROWS_CLASSES 8			/* of so many and fewer cells are no slower */
+#define ROWS_WEIGHT 94906265	/* its square is below 2^53 */
+
+bool
+ml_search_rows_suit(MlSearch *search, const MlNodes *nodes, int i)
+{
+	const int64_t *counts = ml_node_counts(nodes, i, search);
+
+	search->squares = 0;
+	if (search->growth->criterion != ML_SPLIT_GINI || search->classes <= ROWS_CLASSES || nodes->node[i].h > ROWS_WEIGHT)
+		return false;
+	for (int c = 0; c < search->classes; c++)
+		search->squares += counts[c] * counts[c];
+	return true;
+}
+
+bool
+ml_search_rows(MlSearch *search, const MlNodes *nodes, int i, int feature, int k, const MlGradient *rows, const int *end)
+{
+	const MlNode *node = nodes->node + i;
+	double		own = (double) search->squares / (double) node->h * search->growth->h_unit;
+	Sweep		sweep = {.order = search->list, .rows = rows, .end = end, .only = -1};
+	int			boundary = 0;
+
+	if (k < 2)
+		return false;
+	if (search->list[k - 1] == search->matrix->bins[feature].n)
+	{
+		k--;
+		sweep.nmissing = end[k] - end[k - 1];
+	}
+	sweep.k = k;
+	if (search->growth->random_cut)
+		boundary = cut_at_random(search, node, feature, &sweep);
+	sweep_rows(search, node, ml_node_counts(nodes, i, search), &sweep);
+	keep(search, node, &sweep, own, feature, boundary);
 	return true;
 }
 

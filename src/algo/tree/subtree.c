@@ -15,7 +15,8 @@
 
 #include "growing.h"
 
-#define SUBTREE_UPDATES (ML_UPDATES / 8)	/* those of small nodes take longer, with what a node itself takes */
+#define SUBTREE_UPDATES (ML_UPDATES / 16)	/* those of small nodes take longer, with what a node itself takes ... */
+#define COLUMN_UPDATES 16		/* ... and what each of its columns does */
 
 struct MlSubtree
 {
@@ -29,6 +30,9 @@ struct MlSubtree
 	uint16_t   *spare;
 	MlGradient *spare_gradient;
 	int64_t    *cells;			/* of one column, zero between uses */
+	MlGradient *sorted;			/* a node's rows by their bin of a column */
+	int		   *end;			/* in sorted, by bin that has rows */
+	int		   *count;			/* by bin, zero between uses */
 	uint64_t   *bits;			/* which cells are in use */
 	int			words;
 	int		   *start;			/* of a node's rows in index, by node - first */
@@ -36,7 +40,7 @@ struct MlSubtree
 };
 
 MlSubtree *
-ml_subtree_create(const MlMatrix *matrix, const MlPlan *plan, int rows, bool interrupts)
+ml_subtree_create(const MlMatrix *matrix, const MlPlan *plan, int rows)
 {
 	MlSubtree  *s = ml_alloc(1, sizeof(MlSubtree));
 	int			bins = 1;
@@ -44,7 +48,6 @@ ml_subtree_create(const MlMatrix *matrix, const MlPlan *plan, int rows, bool int
 	for (int j = 0; j < matrix->p; j++)
 		if (matrix->bins[j].n + 1 > bins)
 			bins = matrix->bins[j].n + 1;
-	s->interrupts = interrupts;
 	s->stride = (size_t) rows + 32; /* no power of two: columns would share cache sets */
 	s->bin = ml_alloc(s->stride * plan->n, sizeof(uint16_t));
 	s->gradient = ml_alloc(rows, sizeof(MlGradient));
@@ -52,6 +55,9 @@ ml_subtree_create(const MlMatrix *matrix, const MlPlan *plan, int rows, bool int
 	s->spare = ml_alloc(rows, sizeof(uint16_t));
 	s->spare_gradient = ml_alloc(rows, sizeof(MlGradient));
 	s->cells = ml_alloc((size_t) bins * plan->width, sizeof(int64_t));
+	s->sorted = ml_alloc(rows, sizeof(MlGradient));
+	s->end = ml_alloc(bins, sizeof(int));
+	s->count = ml_alloc(bins, sizeof(int));
 	s->words = bins / 64 + 1;
 	s->bits = ml_alloc(s->words, sizeof(uint64_t));
 	s->start = ml_alloc(2 * (size_t) rows, sizeof(int));
@@ -68,6 +74,9 @@ ml_subtree_free(MlSubtree *s)
 	ml_free(s->spare);
 	ml_free(s->spare_gradient);
 	ml_free(s->cells);
+	ml_free(s->sorted);
+	ml_free(s->end);
+	ml_free(s->count);
 	ml_free(s->bits);
 	ml_free(s->start);
 	ml_free(s->open);
@@ -105,6 +114,21 @@ ml_subtree_gather(MlSubtree *s, const MlMatrix *matrix, const MlPlan *plan, cons
 
 /* ---- a node ---- */
 
+/* The bins that have rows go to search->list, ascending. */
+static int
+list_bins(MlSubtree *s, const MlSearch *search)
+{
+	int			k = 0;
+
+	for (int w = 0; w < s->words; w++)
+	{
+		for (uint64_t bits = s->bits[w]; bits != 0; bits &= bits - 1)
+			search->list[k++] = w * 64 + __builtin_ctzll(bits);
+		s->bits[w] = 0;
+	}
+	return k;
+}
+
 /* Sums of a column over rows index[start..start + n - 1]; the bins that have rows go to search->list. */
 static int
 sum_column(MlSubtree *s, const MlSearch *search, int place, int start, int n)
@@ -113,7 +137,6 @@ sum_column(MlSubtree *s, const MlSearch *search, int place, int start, int n)
 	const uint16_t *index = s->index + start;
 	const MlGradient *gradient = s->gradient + start;
 	int			width = search->width;
-	int			k = 0;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -131,13 +154,62 @@ sum_column(MlSubtree *s, const MlSearch *search, int place, int start, int n)
 		if (search->counted)
 			cell[width - 1]++;
 	}
-	for (int w = 0; w < s->words; w++)
+	return list_bins(s, search);
+}
+
+/* Sorts these rows by the bins of a column; those that have rows go to search->list. */
+static int
+sort_column(MlSubtree *s, const MlSearch *search, int place, int start, int n)
+{
+	const uint16_t *column = s->bin + s->stride * place;
+	const uint16_t *index = s->index + start;
+	const MlGradient *gradient = s->gradient + start;
+	int			at = 0;
+	int			k;
+
+	for (int i = 0; i < n; i++)
 	{
-		for (uint64_t bits = s->bits[w]; bits != 0; bits &= bits - 1)
-			search->list[k++] = w * 64 + __builtin_ctzll(bits);
-		s->bits[w] = 0;
+		unsigned	bin = column[index[i]];
+
+		s->bits[bin / 64] |= (uint64_t) 1 << (bin % 64);
+		s->count[bin]++;
 	}
+	k = list_bins(s, search);
+	for (int b = 0; b < k; b++)
+	{
+		int			bin = search->list[b];
+		int			count = s->count[bin];
+
+		s->count[bin] = at;
+		s->end[b] = at += count;
+	}
+	for (int i = 0; i < n; i++)
+		s->sorted[s->count[column[index[i]]]++] = gradient[i];
+	for (int b = 0; b < k; b++)
+		s->count[search->list[b]] = 0;
 	return k;
+}
+
+/* Looks for the split of a node on a column; false: it is constant there. */
+static bool
+search_place(MlSubtree *s, MlNodes *nodes, int i, MlSearch *search, const MlPlan *plan, int place, int start, bool by_rows)
+{
+	int			n = (int) nodes->node[i].rows;
+	int			width = search->width;
+	int			column = plan->column[place];
+	bool		varies;
+	int			k;
+
+	if (by_rows && search->matrix->bins[column].levels == 0)
+	{
+		k = sort_column(s, search, place, start, n);
+		return ml_search_rows(search, nodes, i, column, k, s->sorted, s->end);
+	}
+	k = sum_column(s, search, place, start, n);
+	varies = ml_search_column(search, nodes, i, column, k, s->cells);
+	for (int b = 0; b < k; b++)
+		memset(s->cells + (size_t) search->list[b] * width, 0, sizeof(int64_t) * width);
+	return varies;
 }
 
 /* Finds the split of a node and makes its children; false: it stays a leaf. */
@@ -145,7 +217,7 @@ static bool
 evaluate(MlSubtree *s, MlNodes *nodes, int i, int first, int *used, MlSearch *search, const MlPlan *plan, int start)
 {
 	int			n = (int) nodes->node[i].rows;
-	int			width = search->width;
+	bool		by_rows;
 	MlDraw		draw;
 
 	if (nodes->bare && nodes->node[i].place < 0)
@@ -156,25 +228,22 @@ evaluate(MlSubtree *s, MlNodes *nodes, int i, int first, int *used, MlSearch *se
 	}
 	if (!ml_nodes_splittable(nodes, i, search))
 		return false;
+	by_rows = ml_search_rows_suit(search, nodes, i);
 	ml_search_begin(search);
 	ml_draw_begin(&draw, nodes, i, search, plan);
 	for (int place; (place = ml_draw_next(&draw, search)) >= 0;)
 	{
-		int			k = sum_column(s, search, place, start, n);
-
-		draw.varies |= ml_search_column(search, nodes, i, plan->column[place], k, s->cells);
+		draw.varies |= search_place(s, nodes, i, search, plan, place, start, by_rows);
 		ml_draw_tried(&draw);
-		for (int b = 0; b < k; b++)
-			memset(s->cells + (size_t) search->list[b] * width, 0, sizeof(int64_t) * width);
+		s->updates += n + COLUMN_UPDATES;
+		if (s->interrupts && s->updates > SUBTREE_UPDATES)
+		{
+			/* a tree that sheds one row at a time takes the square of its rows */
+			s->updates = 0;
+			ml_check_interrupts();
+		}
 	}
-	s->updates += (size_t) n * draw.at;
 	ml_draw_end(&draw, search);
-	if (s->interrupts && s->updates > SUBTREE_UPDATES)
-	{
-		/* a tree that sheds one row at a time takes the square of its rows */
-		s->updates = 0;
-		ml_check_interrupts();
-	}
 	if (!ml_search_found(search))
 		return false;
 	ml_nodes_split(nodes, i, first + *used, search);
@@ -240,7 +309,7 @@ place_of(const MlPlan *plan, int feature)
 }
 
 int
-ml_subtree_grow(MlSubtree *s, MlNodes *nodes, int i, int first, MlSearch *search, const MlPlan *plan)
+ml_subtree_grow(MlSubtree *s, MlNodes *nodes, int i, int first, MlSearch *search, const MlPlan *plan, bool interrupts)
 {
 	const MlGrowth *growth = search->growth;
 	int			limit = growth->max_leaves;
@@ -248,6 +317,7 @@ ml_subtree_grow(MlSubtree *s, MlNodes *nodes, int i, int first, MlSearch *search
 	int			nopen = 0;
 	int			leaves = 1;
 
+	s->interrupts = interrupts;
 	for (int a = 0; a < s->n; a++)
 		s->index[a] = (uint16_t) a;
 	s->n = 0;

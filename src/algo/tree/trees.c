@@ -42,6 +42,7 @@
 #define MAX_OUTPUTS 1000000
 #define MAX_LEVELS ((1 << 24) + 1)
 #define NODES_PER_CHECK 0xffff	/* between two looks at interrupts */
+#define COPY_BYTES ((size_t) 4 << 20)	/* likewise */
 #define THRESHOLDS 512			/* read at a time */
 
 /* ---- construction ---- */
@@ -71,9 +72,11 @@ enlarged_copy(const void *array, size_t size, uint32_t used, uint32_t room)
 {
 	void	   *larger = ml_alloc(room, size);
 
-	ml_check_interrupts();
-	if (used > 0)
-		memcpy(larger, array, size * used);
+	for (size_t at = 0; at < size * used; at += COPY_BYTES)
+	{
+		ml_check_interrupts();
+		memcpy((char *) larger + at, (const char *) array + at, size * used - at < COPY_BYTES ? size * used - at : COPY_BYTES);
+	}
 	return larger;
 }
 
@@ -251,6 +254,8 @@ sum_covers(MlTrees *trees, uint32_t root, uint32_t end)
 	{
 		const MlTreeNode *node = &trees->node[i];
 
+		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
+			ml_check_interrupts();
 		if ((node->feature & ML_NODE_LEAF) == 0)
 			trees->cover[i] = fminf(trees->cover[node->left] + trees->cover[node->left + 1], FLT_MAX);
 	}
@@ -269,6 +274,8 @@ measure(const MlTrees *trees, const MlTree *tree, const MlShares *shares, int *q
 	{
 		const MlGrown *from = &tree->node[queue[i]];
 
+		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
+			ml_check_interrupts();
 		if (i == level_end)
 		{
 			(*depth)++;
@@ -565,44 +572,83 @@ load_sizes(MlTrees *trees, MlReader *reader)
 		trees->output[t] = trees->outputs > 1 && trees->width == 1 ? ml_read_u32(reader, trees->outputs - 1) : 0;
 }
 
+/* Whether a node of this kind is one, of a column that is split so. */
+static bool
+kind_is_good(const MlTrees *trees, uint32_t kind)
+{
+	const uint32_t flags = ML_NODE_MISSING_RIGHT | ML_NODE_CATEGORY | ML_NODE_OTHERS_LEFT;
+	uint32_t	feature = kind & ML_NODE_FEATURE;
+
+	if (kind == ML_NODE_LEAF)
+		return true;
+	return (kind & ~(ML_NODE_FEATURE | flags)) == 0 && feature < (uint32_t) trees->p &&
+		((kind & ML_NODE_CATEGORY) != 0) == (trees->levels[feature] > 0);
+}
+
+/* Says what is wrong with tree t, if anything is.  Its nodes have kind and children already. */
+static void
+check_structure(const MlTrees *trees, int t, uint32_t end)
+{
+	uint32_t	root = trees->root[t];
+	uint64_t	next = (uint64_t) root + 1;
+
+	for (uint32_t i = root; i < end; i++)
+	{
+		uint32_t	kind = trees->node[i].feature;
+
+		if (!kind_is_good(trees, kind) && (kind & ML_NODE_FEATURE) < (uint32_t) trees->p &&
+			(kind & ~(ML_NODE_FEATURE | ML_NODE_MISSING_RIGHT | ML_NODE_CATEGORY | ML_NODE_OTHERS_LEFT)) == 0)
+			ml_corrupt("Column %u with %d categories is split otherwise.", kind & ML_NODE_FEATURE,
+					   trees->levels[kind & ML_NODE_FEATURE]);
+		if (!kind_is_good(trees, kind))
+			ml_corrupt("Node %u of tree %d has the feature %u.", i - root, t, kind);
+		if (i >= next)
+			ml_corrupt("Node %u of tree %d has no parent.", i - root, t);
+		next += kind == ML_NODE_LEAF ? 0 : 2;
+		if (next > end)
+			ml_corrupt("Node %u of tree %d has no children.", i - root, t);
+	}
+	if (next != end)
+		ml_corrupt("Tree %d has %u nodes too many.", t, end - (uint32_t) next);
+}
+
 /*
  * The structure of tree t from the features and flags of its nodes: children,
- * leaf numbers from *leaf on, and its depth.
+ * leaf numbers from *leaf on, and its depth.  Whether a node is a leaf is as good as random,
+ * so that a branch would be guessed wrong every second time: hence none, and what is wrong is found out afterwards.
  */
 static void
 load_structure(MlTrees *trees, int t, uint32_t end, const uint32_t *kind, uint32_t *leaf)
 {
-	uint32_t	next = trees->root[t] + 1;
-	uint32_t	level_end = next;
+	uint64_t	next = (uint64_t) trees->root[t] + 1;
+	uint64_t	level_end = next;
+	uint32_t	leaves = *leaf;
 	int			depth = 0;
+	bool		bad = false;
 
 	for (uint32_t i = trees->root[t]; i < end; i++)
 	{
+		uint32_t	k = kind[i];
+		bool		is_leaf = k == ML_NODE_LEAF;
+
 		if (i == level_end)
 		{
 			if (++depth > ML_TREE_MAX_DEPTH)
 				ml_corrupt("Tree %d is deeper than %d levels.", t, ML_TREE_MAX_DEPTH);
 			level_end = next;
 		}
-		if (kind[i] == ML_NODE_LEAF)
-		{
-			set_leaf(trees, i, (*leaf)++);
-			continue;
-		}
-		if ((kind[i] & ~(ML_NODE_FEATURE | ML_NODE_MISSING_RIGHT | ML_NODE_CATEGORY | ML_NODE_OTHERS_LEFT)) != 0 ||
-			(kind[i] & ML_NODE_FEATURE) >= (uint32_t) trees->p)
-			ml_corrupt("Node %u of tree %d has the feature %u.", i - trees->root[t], t, kind[i]);
-		if (((kind[i] & ML_NODE_CATEGORY) != 0) != (trees->levels[kind[i] & ML_NODE_FEATURE] > 0))
-			ml_corrupt("Column %u with %d categories is split otherwise.", kind[i] & ML_NODE_FEATURE,
-					   trees->levels[kind[i] & ML_NODE_FEATURE]);
-		if (next + 2 > end)
-			ml_corrupt("Node %u of tree %d has no children.", i - trees->root[t], t);
-		trees->node[i] = (MlTreeNode) {0, next, kind[i]};
-		next += 2;
+		bad |= i >= next;
+		trees->node[i] = (MlTreeNode) {NAN, is_leaf ? i : (uint32_t) next, k};
+		trees->leaf[i] = leaves;	/* of a split: nothing, or replaced */
+		leaves += is_leaf;
+		next += is_leaf ? 0 : 2;
 	}
-	if (next != end)
-		ml_corrupt("Tree %d has %u nodes too many.", t, end - next);
+	for (uint32_t i = trees->root[t]; i < end; i++)
+		bad |= !kind_is_good(trees, trees->node[i].feature);
+	if (bad || next != end)
+		check_structure(trees, t, end);
 	trees->depth[t] = depth;
+	*leaf = leaves;
 }
 
 /* Nodes that the walk above did not reach before their parent would be a second root. */
@@ -615,8 +661,8 @@ load_structures(MlTrees *trees, MlReader *reader)
 
 	trees->node = ml_read_room(reader, n, sizeof(MlTreeNode));
 	trees->leaf = ml_read_room(reader, n, sizeof(uint32_t));
-	trees->cover = ml_read_room(reader, n, sizeof(float));
-	trees->gain = ml_read_room(reader, n, sizeof(double));
+	trees->cover = ml_read_room(reader, (size_t) n + 1, sizeof(float));	/* and one that may be read, but is not used */
+	trees->gain = ml_read_room(reader, (size_t) n + 1, sizeof(double));
 	kind = trees->leaf;			/* is free until a node's own turn */
 	ml_read_u32s(reader, kind, n);
 	for (int t = 0; t < trees->ntrees; t++)
@@ -652,6 +698,20 @@ load_sets(MlTrees *trees, MlReader *reader)
 		ml_corrupt("The sets of categories have %u words, but %u were announced.", at, trees->nsets);
 }
 
+/* One of two numbers, without a branch. */
+static inline double
+choose(bool first, const double *a, const double *b)
+{
+	uint64_t	bits[2];
+	double		chosen;
+
+	memcpy(&bits[0], a, sizeof(double));
+	memcpy(&bits[1], b, sizeof(double));
+	bits[0] = (bits[0] & -(uint64_t) first) | (bits[1] & ((uint64_t) first - 1));
+	memcpy(&chosen, bits, sizeof(double));
+	return chosen;
+}
+
 /*
  * Gain and threshold of the splits.  Gains are read in one piece into the end of their own array, where
  * each is at or behind its place, and spread from there; thresholds come by the chunk.
@@ -659,60 +719,77 @@ load_sets(MlTrees *trees, MlReader *reader)
 static void
 load_numbers(MlTrees *trees, MlReader *reader)
 {
+	static const double none = 0;
 	uint32_t	n = trees->nnodes;
 	uint32_t	splits = n - trees->nleaves;
 	const double *gain = trees->gain + trees->nleaves;
 	double		threshold[THRESHOLDS];
 	uint32_t	numbers = 0;
-	uint32_t	at = 0;
-	uint32_t	read = 0;
+	uint32_t	at = THRESHOLDS - 1;
 
 	ml_read_finites(reader, trees->gain + trees->nleaves, splits);
+	trees->gain[n] = 0;
 	for (uint32_t i = 0; i < n; i++)
 	{
 		uint32_t	feature = trees->node[i].feature;
+		bool		split = (feature & ML_NODE_LEAF) == 0;
 
 		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
 			ml_check_interrupts();
-		trees->gain[i] = (feature & ML_NODE_LEAF) != 0 ? 0 : *gain++;
-		numbers += (feature & (ML_NODE_LEAF | ML_NODE_CATEGORY)) == 0;
+		trees->gain[i] = choose(split, gain, &none);
+		gain += split;
+		numbers += split & ((feature & ML_NODE_CATEGORY) == 0);
 	}
+	memset(threshold, 0, sizeof(threshold));
 	for (uint32_t i = 0; i < n; i++)
 	{
+		MlTreeNode *node = &trees->node[i];
+		bool		number = (node->feature & (ML_NODE_LEAF | ML_NODE_CATEGORY)) == 0;
+
 		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
 			ml_check_interrupts();
-		if ((trees->node[i].feature & (ML_NODE_LEAF | ML_NODE_CATEGORY)) != 0)
-			continue;
-		if (at == read)
+		/* the last place is that of what comes next, which only another split asks for */
+		if (at == THRESHOLDS - 1)
 		{
-			read = numbers < THRESHOLDS ? numbers : THRESHOLDS;
+			uint32_t	read = numbers < THRESHOLDS - 1 ? numbers : THRESHOLDS - 1;
+
 			ml_read_finites(reader, threshold, read);
 			numbers -= read;
 			at = 0;
 		}
-		trees->node[i].threshold = threshold[at++];
+		node->threshold = choose(number, &threshold[at], &node->threshold);
+		at += number;
 	}
 }
 
-/* Likewise the covers of leaves come from the end of the array. */
+/* Covers of leaves are read into the beginning of the array, from where they are spread backwards: children before their parent. */
 static void
 load_covers(MlTrees *trees, MlReader *reader)
 {
 	uint32_t	n = trees->nnodes;
-	const float *cover = trees->cover + n - trees->nleaves;
+	uint32_t	leaf = trees->nleaves;
+	bool		bad = false;
 
-	ml_read_u32s(reader, (uint32_t *) trees->cover + n - trees->nleaves, trees->nleaves);
-	for (uint32_t i = 0; i < n; i++)
+	ml_read_u32s(reader, (uint32_t *) trees->cover, leaf);
+	for (uint32_t l = 0; l < leaf; l++)
+		bad |= !(trees->cover[l] >= 0) | !(trees->cover[l] <= FLT_MAX);
+	for (uint32_t l = 0; l < leaf && bad; l++)
+		if (!(trees->cover[l] >= 0 && trees->cover[l] <= FLT_MAX))
+			ml_corrupt("The cover of leaf %u is %g.", l, trees->cover[l]);
+	trees->cover[n] = 0;
+	for (uint32_t i = n; i-- > 0;)
 	{
+		const MlTreeNode *node = &trees->node[i];
+		bool		is_leaf = (node->feature & ML_NODE_LEAF) != 0;
+		float		both = trees->cover[node->left] + trees->cover[node->left + 1];
+		float		own;
+
 		if ((i & NODES_PER_CHECK) == NODES_PER_CHECK)
 			ml_check_interrupts();
-		if ((trees->node[i].feature & ML_NODE_LEAF) == 0)
-			continue;
-		trees->cover[i] = *cover++;
-		if (!(trees->cover[i] >= 0 && trees->cover[i] <= FLT_MAX))
-			ml_corrupt("The cover of node %u is %g.", i, trees->cover[i]);
+		leaf -= is_leaf;
+		own = trees->cover[is_leaf ? leaf : n];
+		trees->cover[i] = is_leaf ? own : both < FLT_MAX ? both : FLT_MAX;
 	}
-	sum_covers(trees, 0, n);
 }
 
 /* The classes of each leaf, and where its shares are. */
