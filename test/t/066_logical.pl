@@ -210,10 +210,21 @@ is(here(q{SELECT fingerprint FROM ml.versions WHERE model = 'more' AND version =
 	there(q{SELECT fingerprint FROM ml.versions WHERE model = 'more' AND version = 2}), '... it is the one from there');
 is(here('SELECT * FROM ml_verify()'), '', '... and nothing is broken');
 
+here(q{SELECT ml_promote('more', 1)});
+there(q{SELECT ml_comment('price', 'of flats')});
+arrive();
+is(here(q{SELECT current_version FROM ml.models WHERE model = 'more'}), '1', 'a promotion here');
+there(q{SELECT ml_comment('more', 'and more')});
+arrive();
+is(here(q{SELECT current_version FROM ml.models WHERE model = 'more'}), '2', '... lasts until the model changes there');
+
 # ---- what else the page says ----
 
 is(there(q{CREATE PUBLICATION everything FOR ALL TABLES; SELECT count(*) FROM pg_publication_tables WHERE pubname = 'everything' AND schemaname = 'ml'}),
 	there(q{SELECT count(*) FROM pg_class WHERE relnamespace = 'ml'::regnamespace AND relkind = 'r'}), 'FOR ALL TABLES: with the tables of schema ml');
+here('CREATE DATABASE bare');
+$subscriber->psql('bare', "CREATE SUBSCRIPTION bare CONNECTION '${connection}postgres' PUBLICATION everything", stderr => \my $bare);
+like($bare, qr/ERROR:  schema "ml" does not exist/, '... which a subscriber must have');
 there('DROP PUBLICATION everything');
 if (here('SHOW server_version_num') >= 150000)
 {
@@ -234,6 +245,7 @@ $publisher->wait_for_catchup('numbers');
 is($subscriber->safe_psql('numbers', 'SELECT owner FROM ml.models'), here(sprintf 'SELECT %s::regrole', there(q{SELECT 'author'::regrole::oid})),
 	'in binary the owner is who has his number');
 isnt($subscriber->safe_psql('numbers', 'SELECT owner FROM ml.models'), 'author', '... another one');
+is($subscriber->safe_psql('numbers', 'SELECT * FROM ml_verify()'), '', '... which ml_verify does not see');
 $subscriber->safe_psql('numbers', 'DROP SUBSCRIPTION numbers');
 $_->safe_psql('postgres', 'DROP DATABASE numbers') foreach $publisher, $subscriber;
 
