@@ -100,11 +100,8 @@ SELECT ml_grant('band', 'regress_ml_reader', 'predict'), ml_grant('minutes', 're
 REVOKE SELECT ON trips FROM regress_ml_reader;
 SET ROLE regress_ml_reader;
 SELECT count(class) FROM bands;
-\if :has_invoker
-SELECT count(prediction) FROM eta;
-\else
-SELECT count(*) FROM trips;
-\endif
+SELECT CASE WHEN :'has_invoker' THEN 'eta' ELSE 'trips' END AS denied \gset
+SELECT count(*) FROM :denied;
 SELECT round(predict_minutes(1, true)::numeric, 3) IS NOT NULL AS predicted;
 SELECT ml_to_sql('minutes');
 SELECT ml_create_view('band', 'work.theirs', 'trips');
