@@ -797,5 +797,6 @@ ml_encoder_plain(const MlSchema *schema, MlImpute impute, const double *fill)
 		enc->source[i] = i;
 		enc->numeric[i] = schema->columns[i].kind == ML_NUMBER;
 	}
+	ml_encoder_prepare(enc);
 	return enc;
 }

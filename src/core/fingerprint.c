@@ -44,9 +44,9 @@ product(uint64 bits, uint64 key)
 	return (uint64) (uint32) (bits + key) * (uint32) ((bits >> 32) + (key >> 32));
 }
 
-/* The places that share a move of the keys. */
+/* Places that share a move of the keys. */
 static inline void
-add_places(MlRowHash *hash, const double *values, int n, const uint64 *keys, uint64 shift)
+add_some(MlRowHash *hash, const double *values, int n, const uint64 *keys, uint64 shift)
 {
 	for (int i = 0; i < n; i++)
 	{
@@ -60,8 +60,43 @@ add_places(MlRowHash *hash, const double *values, int n, const uint64 *keys, uin
 	}
 }
 
-void
-ml_row_hash_add(MlRowHash *hash, const double *values, int n, int place)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define WIDE_SUMS __builtin_cpu_supports("avx2")
+typedef double Doubles __attribute__((vector_size(4 * sizeof(double)), aligned(sizeof(double)), may_alias));
+typedef uint64 Words __attribute__((vector_size(4 * sizeof(uint64)), aligned(sizeof(uint64)), may_alias));
+typedef int Halves __attribute__((vector_size(8 * sizeof(int))));
+
+/* The same sums, four places at a time. */
+__attribute__((target("avx2"))) static inline void
+add_fours(MlRowHash *hash, const double *values, int n, const uint64 *keys, uint64 shift)
+{
+	int			fours = n / 4 * 4;
+	Words		a = {0};
+	Words		b = {0};
+
+	for (int i = 0; i < fours; i += 4)
+	{
+		Doubles		value = *(const Doubles *) (values + i) + 0.0;
+		Words		null = (Words) (value != value);
+		Words		bits = ((Words) value & ~null) | (NULL_BITS & null);
+		Words		high = bits >> 32;
+		Words		key = *(const Words *) (keys + i) + shift;
+		Words		next = *(const Words *) (keys + i + 1) + shift;
+
+		a += (Words) __builtin_ia32_pmuludq256((Halves) (bits + key), (Halves) (high + (key >> 32)));
+		b += (Words) __builtin_ia32_pmuludq256((Halves) (bits + next), (Halves) (high + (next >> 32)));
+	}
+	hash->lane[0] += a[0] + a[1] + a[2] + a[3];
+	hash->lane[1] += b[0] + b[1] + b[2] + b[3];
+	add_some(hash, values + fours, n - fours, keys + fours, shift);
+}
+#else
+#define WIDE_SUMS false
+#define add_fours add_some
+#endif
+
+static inline void
+add_places(MlRowHash *hash, const double *values, int n, int place)
 {
 	const uint64 *keys = key_table();
 
@@ -69,12 +104,22 @@ ml_row_hash_add(MlRowHash *hash, const double *values, int n, int place)
 	{
 		int			at = place % KEYS;
 		int			m = Min(n, KEYS - at);
+		uint64		shift = (uint64) (place / KEYS) * GOLDEN;
 
-		add_places(hash, values, m, keys + at, (uint64) (place / KEYS) * GOLDEN);
+		if (m >= 4 && WIDE_SUMS)
+			add_fours(hash, values, m, keys + at, shift);
+		else
+			add_some(hash, values, m, keys + at, shift);
 		values += m;
 		place += m;
 		n -= m;
 	}
+}
+
+void
+ml_row_hash_add(MlRowHash *hash, const double *values, int n, int place)
+{
+	add_places(hash, values, n, place);
 }
 
 void
@@ -86,67 +131,18 @@ ml_row_hash_end(const MlRowHash *hash, MlFingerprint *sum)
 	sum->sum[1] += mix(hash->lane[1] ^ a);
 }
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define ROWS_FOR_X86
-typedef double Doubles __attribute__((vector_size(4 * sizeof(double)), aligned(sizeof(double)), may_alias));
-typedef uint64 Words __attribute__((vector_size(4 * sizeof(uint64)), aligned(sizeof(uint64)), may_alias));
-typedef int Halves __attribute__((vector_size(8 * sizeof(int))));
-
-/* The same sums, four places at a time. */
-__attribute__((target("avx2"))) static void
-add_rows(MlFingerprint *sum, const double *x, int n, int k, int stride,
-		 const double *y, const double *w, const uint64 *keys)
-{
-	int			fours = k / 4 * 4;
-
-	for (int row = 0; row < n; row++, x += stride)
-	{
-		MlRowHash	hash;
-		Words		a = {0};
-		Words		b = {0};
-
-		for (int i = 0; i < fours; i += 4)
-		{
-			Doubles		value = *(const Doubles *) (x + i) + 0.0;
-			Words		null = (Words) (value != value);
-			Words		bits = ((Words) value & ~null) | (NULL_BITS & null);
-			Words		high = bits >> 32;
-			Words		key = *(const Words *) (keys + i);
-			Words		next = *(const Words *) (keys + i + 1);
-
-			a += (Words) __builtin_ia32_pmuludq256((Halves) (bits + key), (Halves) (high + (key >> 32)));
-			b += (Words) __builtin_ia32_pmuludq256((Halves) (bits + next), (Halves) (high + (next >> 32)));
-		}
-		hash.lane[0] = a[0] + a[1] + a[2] + a[3];
-		hash.lane[1] = b[0] + b[1] + b[2] + b[3];
-		add_places(&hash, x + fours, k - fours, keys + fours, 0);
-		add_places(&hash, y + row, 1, keys + k, 0);
-		if (w != NULL)
-			add_places(&hash, w + row, 1, keys + k + 1, 0);
-		ml_row_hash_end(&hash, sum);
-	}
-}
-#endif
-
 void
 ml_fingerprint_rows(MlFingerprint *sum, const double *x, int n, int k, int stride,
-					const double *y, const double *w)
+					const double *y, const double *w, int step)
 {
-#ifdef ROWS_FOR_X86
-	if (k + 2 <= KEYS && __builtin_cpu_supports("avx2"))
-	{
-		add_rows(sum, x, n, k, stride, y, w, key_table());
-		return;
-	}
-#endif
 	for (int i = 0; i < n; i++)
 	{
 		MlRowHash	hash = {{0, 0}};
 
-		ml_row_hash_add(&hash, x + (Size) i * stride, k, 0);
-		ml_row_hash_add(&hash, y + i, 1, k);
+		add_places(&hash, x + (Size) i * stride, k, 0);
+		add_places(&hash, y + (Size) i * step, 1, k);
 		if (w != NULL)
-			ml_row_hash_add(&hash, w + i, 1, k + 1);
+			add_places(&hash, w + (Size) i * step, 1, k + 1);
 		ml_row_hash_end(&hash, sum);
 	}
 }

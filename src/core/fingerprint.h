@@ -27,9 +27,9 @@ typedef struct MlRowHash
 extern void ml_row_hash_add(MlRowHash *hash, const double *values, int n, int place);
 extern void ml_row_hash_end(const MlRowHash *hash, MlFingerprint *sum);
 
-/* n rows of k features, `stride` apart; then the target, and the weight if there is one. */
+/* n rows of k features, `stride` apart; then the target, and the weight if there is one, `step` apart. */
 extern void ml_fingerprint_rows(MlFingerprint *sum, const double *x, int n, int k, int stride,
-								const double *y, const double *w);
+								const double *y, const double *w, int step);
 extern void ml_fingerprint_add(MlFingerprint *sum, const MlFingerprint *other, bool subtract);
 
 /* A category as a double to be hashed: the same for the same bytes. */

@@ -9,6 +9,8 @@
 
 #include "miscadmin.h"
 
+#include "num/sort.h"
+
 #define MAX_METRICS 100
 
 /* ---- from summaries ---- */
@@ -47,10 +49,12 @@ levels_of_summary(MlProfile *profile, int cell, int nlevels, const MlSummary *s)
 {
 	double		below = 0;
 	double	   *count = palloc_extended(Max(nlevels, 1) * sizeof(double), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	MlQuantiles quantiles;
 
+	ml_quantiles_init(&quantiles, s);
 	for (int k = 0; s->n > 0 && k < nlevels; k++)
 	{
-		double		to = round(s->n * ml_summary_cdf(s, k));
+		double		to = round(s->n * ml_quantiles_cdf(&quantiles, k));
 
 		CHECK_FOR_INTERRUPTS();
 		count[k] = Max(to - below, 0);
@@ -61,24 +65,16 @@ levels_of_summary(MlProfile *profile, int cell, int nlevels, const MlSummary *s)
 	profile->levels_exact[cell] = s->n <= ML_KLL_EXACT;
 }
 
-static int
-compare_doubles(const void *a, const void *b)
-{
-	double		x = *(const double *) a;
-	double		y = *(const double *) b;
-
-	return (x > y) - (x < y);
-}
-
 /* The sketch has every value. */
 static void
 grid_of_items(MlGrid *grid, const MlSummary *s)
 {
 	double		items[ML_KLL_ITEMS];
+	double		spare[ML_KLL_ITEMS];
 	int			n = s->kll_size[0];
 
 	memcpy(items, s->kll, n * sizeof(double));
-	qsort(items, n, sizeof(double), compare_doubles);
+	ml_sort_doubles(items, n, spare);
 	ml_grid_of_sorted(grid, items, n);
 }
 

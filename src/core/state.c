@@ -376,7 +376,7 @@ flush_part(const MlSpec *spec, MlState *state, int number)
 	add_target(part, &tile);
 	if (state->flags & ML_STATE_PROFILE)
 	{
-		ml_fingerprint_rows(ml_state_fingerprint(state), x, tile.n, state->ncells, state->ncells, tile.y, tile.w);
+		ml_fingerprint_rows(ml_state_fingerprint(state), x, tile.n, state->ncells, state->ncells, tile.y, tile.w, 1);
 		ml_summaries_add(ml_state_summary(state, 0), state->ncells, x, tile.n, state->ncells, state->level);
 	}
 	CHECK_FOR_INTERRUPTS();

@@ -178,20 +178,19 @@ value_variance(Probe *probe, int column, int output)
 {
 	const MlColumn *c = &probe->model->encoder->schema->columns[column];
 	const MlSummary *s = &probe->model->summaries[c->first_cell];
-	double		at[QUANTILES];
-	double		values[QUANTILES];
+	MlQuantiles quantiles;
 	double		saved = probe->cells[c->first_cell];
 	double		total = 0.0;
 	double		mean = 0.0;
 	double		m2 = 0.0;
 	double		contribution;
 
-	for (int k = 0; k < QUANTILES; k++)
-		at[k] = (k + 0.5) / QUANTILES;
-	ml_summary_quantiles(s, QUANTILES, at, values);
+	ml_quantiles_init(&quantiles, s);
 	for (int k = 0; k < QUANTILES && s->n > 0; k++)
 	{
-		probe->cells[c->first_cell] = c->kind == ML_CATEGORY ? rint(values[k]) : values[k];
+		double		value = ml_quantile(&quantiles, (k + 0.5) / QUANTILES);
+
+		probe->cells[c->first_cell] = c->kind == ML_CATEGORY ? rint(value) : value;
 		if (probe_run(probe, column, output, &contribution))
 			add_weighted(contribution, s->n / QUANTILES, &total, &mean, &m2);
 	}

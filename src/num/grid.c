@@ -159,8 +159,9 @@ ml_grid_of_sorted(MlGrid *grid, const double *sorted, int n)
 void
 ml_grid_of_summary(MlGrid *grid, const MlSummary *s)
 {
-	double		q[PARTS + 1 + ML_DECILES];
-	double		quantile[PARTS + 1 + ML_DECILES];	/* deciles behind the rest: one sort for both */
+	MlQuantiles quantiles;
+	double		quantile[PARTS + 1];
+	double		deciles[ML_DECILES];
 	double		below = 0;
 
 	grid_begin(grid, s->n);
@@ -168,15 +169,15 @@ ml_grid_of_summary(MlGrid *grid, const MlSummary *s)
 		return;
 	grid->mean = s->mean;
 	grid->sd = sqrt(ml_summary_variance(s, true));
+	ml_quantiles_init(&quantiles, s);
 	for (int i = 0; i <= PARTS; i++)
-		q[i] = (double) i / PARTS;
+		quantile[i] = ml_quantile(&quantiles, (double) i / PARTS);
 	for (int i = 0; i < ML_DECILES; i++)
-		q[PARTS + 1 + i] = (i + 1) / 10.0;
-	ml_summary_quantiles(s, PARTS + 1 + ML_DECILES, q, quantile);
-	make_cuts(grid, quantile, quantile + PARTS + 1);
+		deciles[i] = ml_quantile(&quantiles, (i + 1) / 10.0);
+	make_cuts(grid, quantile, deciles);
 	for (int b = 0; b <= grid->ncuts; b++)
 	{
-		double		to = b < grid->ncuts ? round(s->n * ml_summary_cdf(s, nextafter(grid->cut[b], -INFINITY))) : s->n;
+		double		to = b < grid->ncuts ? round(s->n * ml_quantiles_cdf(&quantiles, nextafter(grid->cut[b], -INFINITY))) : s->n;
 
 		grid->count[b] = fmax(to - below, 0);
 		below = fmax(to, below);

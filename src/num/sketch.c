@@ -39,6 +39,7 @@
 #include <string.h>
 
 #include "ml.h"
+#include "num/sort.h"
 #include "num/vector.h"
 
 #define LANES 8
@@ -90,124 +91,6 @@ ml_summary_init(MlSummary *s, uint64_t seed)
 	s->seed = mix(seed + UINT64_C(0x9e3779b97f4a7c15)) & ~(uint64_t) UINT32_MAX;
 }
 
-/* ---- sorting ---- */
-
-/* Merges sorted a[na] and b[nb] into out, without a branch on the data. */
-static void
-merge_runs(const double *a, size_t na, const double *b, size_t nb, double *out)
-{
-	const double *a_end = a + na;
-	const double *b_end = b + nb;
-
-	while (a < a_end && b < b_end)
-	{
-		bool		second = *b < *a;
-
-		*out++ = *(second ? b : a);
-		b += second;
-		a += !second;
-	}
-	memcpy(out, a, (a_end - a) * sizeof(double));
-	out += a_end - a;
-	memcpy(out, b, (b_end - b) * sizeof(double));
-}
-
-/* Merges two sorted runs of `width` into out, from both ends at once. */
-static void
-merge_equal(const double *a, const double *b, size_t width, double *out)
-{
-	const double *a_last = a + width - 1;
-	const double *b_last = b + width - 1;
-	double	   *last = out + 2 * width - 1;
-
-	for (size_t i = 0; i < width; i++)
-	{
-		double		x = *a;
-		double		y = *b;
-		double		p = *a_last;
-		double		q = *b_last;
-		ptrdiff_t	second = y < x;
-		ptrdiff_t	first = q < p;
-
-		*out++ = y < x ? y : x;
-		b += second;
-		a += 1 - second;
-		*last-- = q < p ? p : q;
-		a_last -= first;
-		b_last -= 1 - first;
-	}
-}
-
-#define RUN 8
-#define EXCHANGE(a, b) \
-	do { \
-		double		low_ = (b) < (a) ? (b) : (a); \
-		double		high_ = (b) < (a) ? (a) : (b); \
-		(a) = low_; \
-		(b) = high_; \
-	} while (0)
-
-/* Sorts RUN * LANES items into LANES runs of RUN. */
-ML_VECTOR static void
-sort_runs(double *items)
-{
-	double		row[RUN][LANES];
-
-	memcpy(row, items, sizeof(row));
-	/* Batcher's network for eight items, in each lane */
-	for (int j = 0; j < LANES; j++)
-	{
-		double		x0 = row[0][j], x1 = row[1][j], x2 = row[2][j], x3 = row[3][j];
-		double		x4 = row[4][j], x5 = row[5][j], x6 = row[6][j], x7 = row[7][j];
-
-		EXCHANGE(x0, x1); EXCHANGE(x2, x3); EXCHANGE(x4, x5); EXCHANGE(x6, x7);
-		EXCHANGE(x0, x2); EXCHANGE(x1, x3); EXCHANGE(x4, x6); EXCHANGE(x5, x7);
-		EXCHANGE(x1, x2); EXCHANGE(x5, x6);
-		EXCHANGE(x0, x4); EXCHANGE(x1, x5); EXCHANGE(x2, x6); EXCHANGE(x3, x7);
-		EXCHANGE(x2, x4); EXCHANGE(x3, x5);
-		EXCHANGE(x1, x2); EXCHANGE(x3, x4); EXCHANGE(x5, x6);
-		row[0][j] = x0; row[1][j] = x1; row[2][j] = x2; row[3][j] = x3;
-		row[4][j] = x4; row[5][j] = x5; row[6][j] = x6; row[7][j] = x7;
-	}
-	for (int lane = 0; lane < LANES; lane++)
-		for (int i = 0; i < RUN; i++)
-			items[lane * RUN + i] = row[i][lane];
-}
-
-/* Sorts up to 2 * ML_KLL_ITEMS finite numbers. */
-static void
-sort_items(double *items, size_t n)
-{
-	double		first[2 * ML_KLL_ITEMS];
-	double		second[2 * ML_KLL_ITEMS];
-	double	   *from = first;
-	double	   *to = second;
-	size_t		padded = (n + RUN * LANES - 1) / (RUN * LANES) * (RUN * LANES);
-
-	memcpy(first, items, n * sizeof(double));
-	for (size_t i = n; i < padded; i++)
-		first[i] = INFINITY;
-	for (size_t start = 0; start < padded; start += RUN * LANES)
-		sort_runs(first + start);
-	for (size_t width = RUN; width < n; width *= 2)
-	{
-		double	   *swap = from;
-
-		for (size_t start = 0; start < padded; start += 2 * width)
-		{
-			if (start + 2 * width <= padded)
-				merge_equal(from + start, from + start + width, width, to + start);
-			else if (start + width < padded)
-				merge_runs(from + start, width, from + start + width, padded - start - width, to + start);
-			else
-				memcpy(to + start, from + start, (padded - start) * sizeof(double));
-		}
-		from = to;
-		to = swap;
-	}
-	memcpy(items, from, n * sizeof(double));
-}
-
 /* ---- KLL ---- */
 
 int
@@ -246,6 +129,7 @@ compact(Levels *l)
 	uint32_t	start;
 	uint32_t	pairs;
 	uint32_t	parity;
+	double		spare[2 * ML_KLL_ITEMS];
 
 	/* the highest level is above its capacity when no other is */
 	for (h = 0; h + 1 < l->n; h++)
@@ -260,7 +144,7 @@ compact(Levels *l)
 	pairs = l->size[h] / 2;
 
 	/* an odd item, the last, stays */
-	sort_items(l->items + start, 2 * pairs);
+	ml_sort_doubles(l->items + start, 2 * pairs, spare);
 	parity = mix((*l->seed)++) >> 63;
 	for (uint32_t i = 0; i < pairs; i++)
 		l->items[start + i] = l->items[start + 2 * i + parity];
@@ -684,137 +568,121 @@ ml_summary_merge(MlSummary *s, const MlSummary *other)
 	moments_merge(s, other->n, other->mean, other->m2);
 }
 
-typedef struct Weighted
-{
-	double		value;
-	double		weight;
-} Weighted;
+/* ---- quantiles ---- */
 
-static void
-sift_down(Weighted *w, int root, int n)
+void
+ml_quantiles_init(MlQuantiles *quantiles, const MlSummary *s)
 {
-	Weighted	item = w[root];
-	int			child;
-
-	while ((child = 2 * root + 1) < n)
-	{
-		if (child + 1 < n && w[child + 1].value > w[child].value)
-			child++;
-		if (w[child].value <= item.value)
-			break;
-		w[root] = w[child];
-		root = child;
-	}
-	w[root] = item;
-}
-
-/* All items with weights, ascending; returns how many. */
-static int
-weighted_items(const MlSummary *s, Weighted *w, double *total)
-{
+	double	   *value = quantiles->value;
+	double	   *weight = quantiles->before;
+	double		level[ML_KLL_ITEMS];
+	double		spare[ML_KLL_ITEMS];
+	double		total = 0;
+	const double *from = s->kll;
 	int			n = 0;
 
-	*total = 0;
+	quantiles->n = s->n;
+	quantiles->min = s->min;
+	quantiles->max = s->max;
 	for (int h = (int) s->kll_levels - 1; h >= 0; h--)
 	{
-		double		weight = ldexp(1.0, h);
+		int			added = (int) s->kll_size[h];
+		int			old = n - 1;
 
-		for (uint32_t i = 0; i < s->kll_size[h]; i++, n++)
-			w[n] = (Weighted) {s->kll[n], weight};
-		*total += weight * s->kll_size[h];
+		memcpy(level, from, added * sizeof(double));
+		from += added;
+		ml_sort_doubles(level, added, spare);
+
+		/* merged from the end, so that nothing has to move twice */
+		n += added;
+		for (int to = n - 1; added > 0; to--)
+		{
+			bool		first = old >= 0 && value[old] > level[added - 1];
+
+			value[to] = first ? value[old] : level[added - 1];
+			weight[to] = first ? weight[old] : ldexp(1.0, h);
+			old -= first;
+			added -= !first;
+		}
 	}
-
-	/* heapsort: quantiles are asked for seldom, on any data */
-	for (int i = n / 2 - 1; i >= 0; i--)
-		sift_down(w, i, n);
-	for (int end = n - 1; end > 0; end--)
+	for (int i = 0; i < n; i++)
 	{
-		Weighted	last = w[0];
+		double		w = weight[i];
 
-		w[0] = w[end];
-		w[end] = last;
-		sift_down(w, 0, end);
+		weight[i] = total;
+		total += w;
 	}
-	return n;
+	weight[n] = total;
+	quantiles->items = n;
 }
 
-/* One quantile strictly between the ends, of n > 0 sorted items. */
-static double
-sorted_quantile(const Weighted *w, int n, double total, double q)
+double
+ml_quantile(const MlQuantiles *quantiles, double q)
 {
-	double		position = q * (total - 1);
-	double		before = 0;
-	int			i = 0;
+	const double *before = quantiles->before;
+	const double *value = quantiles->value;
+	double		position = q * (before[quantiles->items] - 1);
+	int			low = 0;
+	int			high = quantiles->items - 1;
+
+	if (quantiles->n == 0 || quantiles->items == 0 || isnan(q))
+		return NAN;
+	if (q <= 0)
+		return quantiles->min;
+	if (q >= 1)
+		return quantiles->max;
 
 	/* an item of weight w stands for w equal values in the sorted column */
-	while (i < n - 1 && before + w[i].weight <= floor(position))
-		before += w[i++].weight;
+	while (low < high)
+	{
+		int			mid = (low + high) / 2;
+
+		if (before[mid + 1] <= floor(position))
+			low = mid + 1;
+		else
+			high = mid;
+	}
 	/* of two equal neighbours none is rounded */
-	if (i < n - 1 && before + w[i].weight < floor(position) + 2 && w[i].value != w[i + 1].value)
+	if (low < quantiles->items - 1 && before[low + 1] < floor(position) + 2 && value[low] != value[low + 1])
 	{
 		double		share = position - floor(position);
 
-		return w[i].value * (1 - share) + w[i + 1].value * share;
+		return value[low] * (1 - share) + value[low + 1] * share;
 	}
-	return w[i].value;
+	return value[low];
 }
 
-void
-ml_summary_quantiles(const MlSummary *s, int n, const double *q, double *value)
+double
+ml_quantiles_cdf(const MlQuantiles *quantiles, double value)
 {
-	Weighted	w[ML_KLL_ITEMS];
-	double		total;
-	int			items = -1;		/* not sorted yet: the ends need no sorting */
+	int			low = 0;
+	int			high = quantiles->items;
 
-	for (int i = 0; i < n; i++)
+	if (quantiles->n == 0 || quantiles->items == 0 || isnan(value))
+		return NAN;
+	if (value < quantiles->min)
+		return 0;
+	if (value >= quantiles->max)
+		return 1;
+	while (low < high)
 	{
-		if (s->n == 0 || isnan(q[i]))
-			value[i] = NAN;
-		else if (q[i] <= 0)
-			value[i] = s->min;
-		else if (q[i] >= 1)
-			value[i] = s->max;
+		int			mid = (low + high) / 2;
+
+		if (quantiles->value[mid] <= value)
+			low = mid + 1;
 		else
-		{
-			if (items < 0)
-				items = weighted_items(s, w, &total);
-			value[i] = items > 0 ? sorted_quantile(w, items, total, q[i]) : NAN;
-		}
+			high = mid;
 	}
+	return quantiles->before[low] / quantiles->before[quantiles->items];
 }
 
 double
 ml_summary_quantile(const MlSummary *s, double q)
 {
-	double		value;
+	MlQuantiles quantiles;
 
-	ml_summary_quantiles(s, 1, &q, &value);
-	return value;
-}
-
-double
-ml_summary_cdf(const MlSummary *s, double value)
-{
-	double		below = 0;
-	double		total = 0;
-	const double *item = s->kll;
-
-	if (s->n == 0 || isnan(value))
-		return NAN;
-	if (value < s->min)
-		return 0;
-	if (value >= s->max)
-		return 1;
-	for (int h = (int) s->kll_levels - 1; h >= 0; h--)
-	{
-		uint32_t	count = 0;
-
-		for (uint32_t i = 0; i < s->kll_size[h]; i++)
-			count += *item++ <= value;
-		below += ldexp(count, h);
-		total += ldexp(s->kll_size[h], h);
-	}
-	return total > 0 ? below / total : NAN;
+	ml_quantiles_init(&quantiles, s);
+	return ml_quantile(&quantiles, q);
 }
 
 double

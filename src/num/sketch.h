@@ -64,10 +64,23 @@ extern void ml_summary_merge(MlSummary *s, const MlSummary *other);
 
 /* Interpolated between neighbours, as R's type 7 and percentile_cont; NaN when n = 0. */
 extern double ml_summary_quantile(const MlSummary *s, double q);
-extern void ml_summary_quantiles(const MlSummary *s, int n, const double *q, double *value);	/* many at once */
-extern double ml_summary_cdf(const MlSummary *s, double value);	/* share of values <= value */
 extern double ml_summary_distinct(const MlSummary *s);
 extern double ml_summary_variance(const MlSummary *s, bool population);
 extern bool ml_summary_valid(const MlSummary *s);	/* for bytes from outside: sizes and order */
+
+/* The values that a summary keeps, sorted once for many questions. */
+typedef struct MlQuantiles
+{
+	double		n;				/* finite values of the summary */
+	double		min;
+	double		max;
+	int			items;
+	double		value[ML_KLL_ITEMS];	/* ascending */
+	double		before[ML_KLL_ITEMS + 1];	/* weight of the items before; the last: of all */
+} MlQuantiles;
+
+extern void ml_quantiles_init(MlQuantiles *quantiles, const MlSummary *s);
+extern double ml_quantile(const MlQuantiles *quantiles, double q);	/* as ml_summary_quantile */
+extern double ml_quantiles_cdf(const MlQuantiles *quantiles, double value);	/* share of values <= value */
 
 #endif

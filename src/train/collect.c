@@ -41,6 +41,9 @@ flush_pending(MlTraining *t)
 		return;
 	ml_summaries_add(t->summaries, t->schema->ncells + (t->y_summary ? 1 : 0),
 					 t->pending, n, t->stored_width, 0);
+	if (t->fingerprinted && ml_plain_fingerprint(t))
+		ml_fingerprint_rows(&t->fingerprint, t->pending, n, t->schema->ncells, t->stored_width, t->pending + t->at_y,
+							t->at_w >= 0 ? t->pending + t->at_w : NULL, t->stored_width);
 	ml_dataset_append(t->rows, t->pending, n);
 	t->npending = 0;
 	ml_progress_rows(t->rows_read);
@@ -135,6 +138,7 @@ first_row(Collector *c, const MlRow *from)
 		t->sample = ml_dataset_create(at, ml_budget_bytes() / 4);
 		t->sample_share = SAMPLE_ROWS / t->source->rows_estimate;
 	}
+	memset(&t->fingerprint, 0, sizeof(t->fingerprint));
 	t->summaries = ml_alloc(t->schema->ncells + 1, sizeof(MlSummary));
 	for (int i = 0; i <= t->schema->ncells; i++)
 		ml_summary_init(&t->summaries[i], i);

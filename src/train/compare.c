@@ -33,10 +33,10 @@
 #include "core/progress.h"
 #include "core/state.h"
 #include "eval/paired.h"
+#include "num/sort.h"
 #include "num/special.h"
 #include "train/args.h"
 
-#define SORT_BLOCK 32768		/* sorted between two looks for a cancel: some milliseconds */
 
 typedef struct Version
 {
@@ -127,52 +127,6 @@ compare_row(void *arg, const MlRow *row)
 
 /* ---- scores ---- */
 
-static int
-compare_doubles(const void *a, const void *b)
-{
-	double		x = *(const double *) a;
-	double		y = *(const double *) b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* Blocks sorted, then merged through `spare`, which is as long. */
-static void
-sort_doubles(double *values, int64 n, double *spare)
-{
-	double	   *from = values;
-	double	   *to = spare;
-
-	for (int64 i = 0; i < n; i += SORT_BLOCK)
-	{
-		CHECK_FOR_INTERRUPTS();
-		qsort(values + i, Min(SORT_BLOCK, n - i), sizeof(double), compare_doubles);
-	}
-	for (int64 width = SORT_BLOCK; width < n; width *= 2)
-	{
-		double	   *swap = from;
-
-		for (int64 i = 0; i < n; i += 2 * width)
-		{
-			int64		middle = Min(i + width, n);
-			int64		end = Min(i + 2 * width, n);
-			int64		a = i;
-			int64		b = middle;
-
-			for (int64 k = i; k < end; k++)
-			{
-				if ((k & 0xffff) == 0)
-					CHECK_FOR_INTERRUPTS();
-				to[k] = a < middle && (b >= end || from[a] <= from[b]) ? from[a++] : from[b++];
-			}
-		}
-		from = to;
-		to = swap;
-	}
-	if (from != values)
-		memcpy(values, from, n * sizeof(double));
-}
-
 /* Scores of one version by class, sorted. */
 typedef struct Sorted
 {
@@ -254,7 +208,7 @@ sorted_scores(Comparison *c, int version, double *spare)
 	s.score[0] = all;
 	s.score[1] = all + end;
 	for (int k = 0; k < 2; k++)
-		sort_doubles(s.score[k], s.n[k], spare);
+		ml_sort_doubles(s.score[k], s.n[k], spare);
 	add_precision(&s);
 	return s;
 }

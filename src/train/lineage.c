@@ -36,12 +36,26 @@ dict_hashes(const MlDict *dict)
 }
 
 /*
+ * Whether the stored doubles can be summed up as they come: nothing stands for a
+ * text, and no role but the weight's has a column.
+ */
+bool
+ml_plain_fingerprint(const MlTraining *t)
+{
+	for (int i = 0; i < t->schema->ncolumns; i++)
+		if (t->schema->columns[i].kind == ML_CATEGORY)
+			return false;
+	return t->target_column >= 0 && t->target_dict == NULL && t->at_offset < 0 && t->at_order < 0 && t->at_group < 0;
+}
+
+/*
  * Sums up the rows that are used, with the columns that are: features, target,
  * weight, offset, order, group, each in a place of its own, also where one is absent.
  */
 void
-ml_training_fingerprint(MlTraining *t, MlFingerprint *sum)
+ml_training_fingerprint(MlTraining *t)
 {
+	MlFingerprint *sum = &t->fingerprint;
 	const MlSchema *schema = t->schema;
 	double	  **hashes = palloc0((schema->ncolumns + 1) * sizeof(double *));
 	double	   *row = palloc((schema->ncells + 1) * sizeof(double));
@@ -49,6 +63,9 @@ ml_training_fingerprint(MlTraining *t, MlFingerprint *sum)
 	MlRowView	view = {{0}};
 	int			got;
 
+	/* Summed up on the way in, if all that came in is used. */
+	if (ml_plain_fingerprint(t) && t->width == t->stored_width && t->core.impute != ML_IMPUTE_DROP)
+		return;
 	memset(sum, 0, sizeof(*sum));
 	for (int i = 0; i < schema->ncolumns; i++)
 		if (schema->columns[i].kind == ML_CATEGORY)

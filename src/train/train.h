@@ -245,7 +245,8 @@ extern double ml_row_losses(MlTraining *t, const MlMask *train, const MlMask *te
 extern const void *ml_choose_params(MlTraining *t, const MlMask *mask);	/* "cv" replaced by numbers */
 
 /* lineage.c: of collected rows; and of the whole training, as JSON */
-extern void ml_training_fingerprint(MlTraining *t, MlFingerprint *sum);
+extern bool ml_plain_fingerprint(const MlTraining *t);
+extern void ml_training_fingerprint(MlTraining *t);
 extern char *ml_training_lineage(const MlTraining *t, const MlRequest *given, const char *notes, int64 holdout_rows);
 
 /* constraints.c: parameters of types signs and sets */

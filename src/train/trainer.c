@@ -198,11 +198,15 @@ warn_perfect(const MlTraining *t, const Outcome *o)
 static void
 measure(MlTraining *t, Outcome *o, const MlMask *mask, const MlFit *fit)
 {
+	/* The scores of many classes lie in many small pieces, which would stay where they are freed one by one. */
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "ml_ext measure", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
 	MlMetrics  *model = ml_metrics_create(t->task, t->classes);
 	MlMetrics  *baseline = ml_metrics_create(t->task, t->classes);
 	StringInfoData curves;
 
 	t->curves = ml_curves_create(t->task, t->classes);
+	MemoryContextSwitchTo(old);
 	t->scored = ml_scored_create(t->classes);
 	if (t->rival)
 	{
@@ -222,6 +226,7 @@ measure(MlTraining *t, Outcome *o, const MlMask *mask, const MlFit *fit)
 	t->curves = NULL;
 	ml_metrics_free(model);
 	ml_metrics_free(baseline);
+	MemoryContextDelete(cxt);
 }
 
 /* ---- the two ways ---- */
@@ -265,7 +270,7 @@ train_collected(MlTraining *t, Outcome *o)
 
 	ml_training_collect(t);
 	if (t->fingerprinted)
-		ml_training_fingerprint(t, &t->fingerprint);
+		ml_training_fingerprint(t);
 	shares[0] = t->task == ML_ANOMALY ? 0 : t->request.holdout;
 	shares[1] = 1 - shares[0];
 	if (shares[0] > 0 && t->rows_used < MIN_HOLDOUT_TRAINING)

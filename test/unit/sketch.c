@@ -59,11 +59,13 @@ static double
 rank_error(const MlSummary *s, const double *sorted, int n)
 {
 	double		worst = 0;
+	MlQuantiles quantiles;
 
+	ml_quantiles_init(&quantiles, s);
 	for (int i = 1; i < 100; i++)
 	{
 		double		q = i / 100.0;
-		double		value = ml_summary_quantile(s, q);
+		double		value = ml_quantile(&quantiles, q);
 		int			low = 0;
 		int			high = n;
 		int			first;
@@ -89,7 +91,7 @@ rank_error(const MlSummary *s, const double *sorted, int n)
 				high = mid;
 		}
 		worst = fmax(worst, fmax((double) first / n - q, q - (double) low / n));
-		worst = fmax(worst, fabs(ml_summary_cdf(s, value) - (double) low / n));
+		worst = fmax(worst, fabs(ml_quantiles_cdf(&quantiles, value) - (double) low / n));
 	}
 	return worst;
 }
@@ -158,6 +160,7 @@ test_small(void)
 {
 	static MlSummary s;
 	static MlSummary other;
+	MlQuantiles quantiles;
 	double		rows[] = {3, 0, -0.0, 0, NAN, 0, 1.5, 0, INFINITY, 0, 7, 0, -INFINITY, 0};
 	double		big[] = {1e308, 1.5e308, 1.2e308, 1e308};
 
@@ -169,7 +172,8 @@ test_small(void)
 	ml_test_ok(ml_summary_quantile(&s, 0.5) == 2.25 && ml_summary_quantile(&s, 0.25) == 1.125 &&
 			   ml_summary_quantile(&s, 0) == 0 && ml_summary_quantile(&s, 1) == 7,
 			   "few values: quantiles as R's type 7");
-	ml_test_ok(ml_summary_cdf(&s, 1.5) == 0.5 && ml_summary_cdf(&s, -1) == 0, "few values: cdf");
+	ml_quantiles_init(&quantiles, &s);
+	ml_test_ok(ml_quantiles_cdf(&quantiles, 1.5) == 0.5 && ml_quantiles_cdf(&quantiles, -1) == 0, "few values: cdf");
 	ml_test_ok(near(ml_summary_variance(&s, false), 9.0625, 1e-15), "variance");
 	ml_summary_init(&other, 2);
 	ml_summary_merge(&other, &s);

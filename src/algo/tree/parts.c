@@ -56,9 +56,9 @@ list_arrays(const MlTrees *trees, const Part *part, Array *array)
 	array[5] = (Array) {trees->sets, sizeof(uint32_t) * part->nsets, ML_PART_WALK | ML_PART_SETS};
 	array[6] = (Array) {trees->cover, sizeof(float) * part->nnodes, ML_PART_COVERS};
 	array[7] = (Array) {trees->gain, sizeof(double) * part->nnodes, ML_PART_GAINS};
+	array[8] = (Array) {trees->output, sizeof(int) * part->ntrees, ML_PART_WALK | ML_PART_OUTPUTS};
 	array[9] = (Array) {trees->share, trees->share ? sizeof(uint32_t) * (part->nleaves + 1) : 0, ML_PART_WALK | ML_PART_SHARES};
 	array[10] = (Array) {trees->share_class, sizeof(uint32_t) * part->nshares, ML_PART_WALK | ML_PART_CLASSES};
-	array[8] = (Array) {trees->output, sizeof(int) * part->ntrees, ML_PART_WALK | ML_PART_OUTPUTS};
 }
 
 size_t
