@@ -270,7 +270,7 @@ done('boss', qq{CREATE SCHEMA evil; GRANT USAGE, CREATE ON SCHEMA evil TO PUBLIC
 	END $make$;});
 cmp_ok(done('boss', q{SELECT count(*) FROM pg_proc WHERE pronamespace = 'evil'::regnamespace}), '>', 500, 'traps are set');
 like(as('author', q{SET search_path = evil, pg_catalog, public; SELECT count(*) FROM public.t}), qr/trapped as author/, '... and catch');
-for my $role (qw(author asker stranger postgres))
+for my $role (qw(author asker stranger), $super)
 {
 	my $got = attempts($role, q{'secret'}, q{'secret class'}, 'evil, pg_catalog, public', @names);
 	my $before = $normal{$role} || $normal{author};
