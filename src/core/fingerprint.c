@@ -60,14 +60,24 @@ add_some(MlRowHash *hash, const double *values, int n, const uint64 *keys, uint6
 	}
 }
 
+void
+ml_row_hash_end(const MlRowHash *hash, MlFingerprint *sum)
+{
+	uint64		a = mix(hash->lane[0] + (hash->lane[1] << 32 | hash->lane[1] >> 32) + GOLDEN);
+
+	sum->sum[0] += a;
+	sum->sum[1] += mix(hash->lane[1] ^ a);
+}
+
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define WIDE_SUMS __builtin_cpu_supports("avx2")
+#define WIDE __attribute__((target("avx2")))
 typedef double Doubles __attribute__((vector_size(4 * sizeof(double)), aligned(sizeof(double)), may_alias));
 typedef uint64 Words __attribute__((vector_size(4 * sizeof(uint64)), aligned(sizeof(uint64)), may_alias));
 typedef int Halves __attribute__((vector_size(8 * sizeof(int))));
 
 /* The same sums, four places at a time. */
-__attribute__((target("avx2"))) static inline void
+WIDE static inline void
 add_fours(MlRowHash *hash, const double *values, int n, const uint64 *keys, uint64 shift)
 {
 	int			fours = n / 4 * 4;
@@ -92,11 +102,29 @@ add_fours(MlRowHash *hash, const double *values, int n, const uint64 *keys, uint
 }
 #else
 #define WIDE_SUMS false
+#define WIDE
 #define add_fours add_some
 #endif
 
-static inline void
-add_places(MlRowHash *hash, const double *values, int n, int place)
+/* Rows whose places need no moved keys. */
+WIDE static void
+add_rows(MlFingerprint *sum, const double *x, int n, int k, int stride,
+		 const double *y, const double *w, int step, const uint64 *keys)
+{
+	for (int i = 0; i < n; i++)
+	{
+		MlRowHash	hash = {{0, 0}};
+
+		add_fours(&hash, x + (Size) i * stride, k, keys, 0);
+		add_some(&hash, y + (Size) i * step, 1, keys + k, 0);
+		if (w != NULL)
+			add_some(&hash, w + (Size) i * step, 1, keys + k + 1, 0);
+		ml_row_hash_end(&hash, sum);
+	}
+}
+
+void
+ml_row_hash_add(MlRowHash *hash, const double *values, int n, int place)
 {
 	const uint64 *keys = key_table();
 
@@ -117,32 +145,22 @@ add_places(MlRowHash *hash, const double *values, int n, int place)
 }
 
 void
-ml_row_hash_add(MlRowHash *hash, const double *values, int n, int place)
-{
-	add_places(hash, values, n, place);
-}
-
-void
-ml_row_hash_end(const MlRowHash *hash, MlFingerprint *sum)
-{
-	uint64		a = mix(hash->lane[0] + (hash->lane[1] << 32 | hash->lane[1] >> 32) + GOLDEN);
-
-	sum->sum[0] += a;
-	sum->sum[1] += mix(hash->lane[1] ^ a);
-}
-
-void
 ml_fingerprint_rows(MlFingerprint *sum, const double *x, int n, int k, int stride,
 					const double *y, const double *w, int step)
 {
+	if (k + 2 <= KEYS && WIDE_SUMS)
+	{
+		add_rows(sum, x, n, k, stride, y, w, step, key_table());
+		return;
+	}
 	for (int i = 0; i < n; i++)
 	{
 		MlRowHash	hash = {{0, 0}};
 
-		add_places(&hash, x + (Size) i * stride, k, 0);
-		add_places(&hash, y + (Size) i * step, 1, k);
+		ml_row_hash_add(&hash, x + (Size) i * stride, k, 0);
+		ml_row_hash_add(&hash, y + (Size) i * step, 1, k);
 		if (w != NULL)
-			add_places(&hash, w + (Size) i * step, 1, k + 1);
+			ml_row_hash_add(&hash, w + (Size) i * step, 1, k + 1);
 		ml_row_hash_end(&hash, sum);
 	}
 }

@@ -252,3 +252,83 @@ CREATE FUNCTION ml_predict_interval(model ml_model, input jsonb, level float8 DE
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION ml_predict_interval(ml_model, jsonb, float8) IS
 	'the interval that holds the value of a row with probability level, 0 to 1: of a new observation where the algorithm knows its spread, otherwise of the mean (ml_describe says which). A model that has no intervals is an error (0A000).';
+
+/*
+ * Rows as JSON in a text.  With them the type of a literal and of a driver's
+ * untyped parameter is text; without them such calls would be ambiguous (42725).
+ */
+CREATE FUNCTION ml_predict(model text, input text)
+	RETURNS float8
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE
+	RETURN ml_predict(model, input::pg_catalog.jsonb);
+COMMENT ON FUNCTION ml_predict(text, text) IS
+	'ml_predict of a row whose values are given as JSON in a text, which is what a literal without a type becomes: otherwise as ml_predict(text, jsonb). Text that is not JSON is an error (22P02).';
+
+CREATE FUNCTION ml_classify(model text, input text)
+	RETURNS text
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE
+	RETURN ml_classify(model, input::pg_catalog.jsonb);
+COMMENT ON FUNCTION ml_classify(text, text) IS
+	'ml_classify of a row whose values are given as JSON in a text, which is what a literal without a type becomes: otherwise as ml_classify(text, jsonb). Text that is not JSON is an error (22P02).';
+
+CREATE FUNCTION ml_probability(model text, input text, class text)
+	RETURNS float8
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE
+	RETURN ml_probability(model, input::pg_catalog.jsonb, class);
+COMMENT ON FUNCTION ml_probability(text, text, text) IS
+	'ml_probability of a row whose values are given as JSON in a text, which is what a literal without a type becomes: otherwise as ml_probability(text, jsonb, text). Text that is not JSON is an error (22P02).';
+
+CREATE FUNCTION ml_probabilities(model text, input text)
+	RETURNS jsonb
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE
+	RETURN ml_probabilities(model, input::pg_catalog.jsonb);
+COMMENT ON FUNCTION ml_probabilities(text, text) IS
+	'ml_probabilities of a row whose values are given as JSON in a text, which is what a literal without a type becomes: otherwise as ml_probabilities(text, jsonb). Text that is not JSON is an error (22P02).';
+
+CREATE FUNCTION ml_predict_interval(model text, input text, level float8 DEFAULT 0.95,
+									OUT low float8, OUT high float8)
+	RETURNS record
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE
+	BEGIN ATOMIC
+		SELECT i.low, i.high FROM ml_predict_interval(model, input::pg_catalog.jsonb, level) AS i;
+	END;
+COMMENT ON FUNCTION ml_predict_interval(text, text, float8) IS
+	'ml_predict_interval of a row whose values are given as JSON in a text, which is what a literal without a type becomes: otherwise as ml_predict_interval(text, jsonb, float8). Text that is not JSON is an error (22P02).';
+
+CREATE FUNCTION ml_predict(model ml_model, input text)
+	RETURNS float8
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE
+	RETURN ml_predict(model, input::pg_catalog.jsonb);
+COMMENT ON FUNCTION ml_predict(ml_model, text) IS
+	'ml_predict of a row whose values are given as JSON in a text, which is what a literal without a type becomes: otherwise as ml_predict(ml_model, jsonb). Text that is not JSON is an error (22P02).';
+
+CREATE FUNCTION ml_classify(model ml_model, input text)
+	RETURNS text
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE
+	RETURN ml_classify(model, input::pg_catalog.jsonb);
+COMMENT ON FUNCTION ml_classify(ml_model, text) IS
+	'ml_classify of a row whose values are given as JSON in a text, which is what a literal without a type becomes: otherwise as ml_classify(ml_model, jsonb). Text that is not JSON is an error (22P02).';
+
+CREATE FUNCTION ml_probability(model ml_model, input text, class text)
+	RETURNS float8
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE
+	RETURN ml_probability(model, input::pg_catalog.jsonb, class);
+COMMENT ON FUNCTION ml_probability(ml_model, text, text) IS
+	'ml_probability of a row whose values are given as JSON in a text, which is what a literal without a type becomes: otherwise as ml_probability(ml_model, jsonb, text). Text that is not JSON is an error (22P02).';
+
+CREATE FUNCTION ml_probabilities(model ml_model, input text)
+	RETURNS jsonb
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE
+	RETURN ml_probabilities(model, input::pg_catalog.jsonb);
+COMMENT ON FUNCTION ml_probabilities(ml_model, text) IS
+	'ml_probabilities of a row whose values are given as JSON in a text, which is what a literal without a type becomes: otherwise as ml_probabilities(ml_model, jsonb). Text that is not JSON is an error (22P02).';
+
+CREATE FUNCTION ml_predict_interval(model ml_model, input text, level float8 DEFAULT 0.95,
+									OUT low float8, OUT high float8)
+	RETURNS record
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE
+	BEGIN ATOMIC
+		SELECT i.low, i.high FROM ml_predict_interval(model, input::pg_catalog.jsonb, level) AS i;
+	END;
+COMMENT ON FUNCTION ml_predict_interval(ml_model, text, float8) IS
+	'ml_predict_interval of a row whose values are given as JSON in a text, which is what a literal without a type becomes: otherwise as ml_predict_interval(ml_model, jsonb, float8). Text that is not JSON is an error (22P02).';

@@ -390,6 +390,8 @@ ml_state_flush(const MlSpec *spec, MlState *state)
 {
 	for (int i = 0; i < state->nparts; i++)
 		flush_part(spec, state, i);
+	if (state->flags & ML_STATE_PROFILE)
+		ml_summaries_settle(ml_state_summary(state, 0), state->ncells);
 }
 
 /* A copy with larger buffers. */
@@ -440,6 +442,8 @@ choose_part(const MlState *state, double u)
 		return 0;
 	if (u < state->holdout)
 		return 0;
+	if (state->nparts == 2)
+		return 1;				/* a division costs a tenth of a row */
 	rest = (u - state->holdout) / (1 - state->holdout) * (state->nparts - 1);
 	return 1 + Min((int) rest, (int) state->nparts - 2);
 }

@@ -308,6 +308,8 @@ ml_additive_read(MlAdditive *a, const char *source)
 	ml_progress_phase(ML_PHASE_READ);
 	ml_stream(a->source, a->columns, a->ncolumns, read_row, a);
 	flush(a);
+	if (a->adds && a->model->summaries)
+		ml_summaries_settle(a->model->summaries, a->model->encoder->schema->ncells);
 }
 
 /* ---- the model ---- */

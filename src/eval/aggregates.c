@@ -223,8 +223,11 @@ ML_FUNCTION(ml_sql_sums_combine)
 		PG_RETURN_POINTER(other);
 	if (s->kind != other->kind || s->n != other->n)
 		ml_flat_state_damaged();
-	for (int i = 0; i < s->n; i++)
-		ml_sum_merge(&s->sums[i], &other->sums[i]);
+	if (s->kind == SUMS_REGRESSION && s->n == ML_REG_SUMS)
+		ml_regression_merge(s->sums, other->sums);
+	else
+		for (int i = 0; i < s->n; i++)
+			ml_sum_merge(&s->sums[i], &other->sums[i]);
 	for (int i = 0; i < ML_REG_EXTREMES; i++)
 		s->extremes[i] = Max(s->extremes[i], other->extremes[i]);
 	PG_RETURN_POINTER(s);

@@ -5,6 +5,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 /* What scikit-learn 1.2 clips probabilities with: the spacing of doubles at 1. */
 #define MAX_WEIGHT 1e100		/* sums of squares of many stay finite */
@@ -86,12 +87,18 @@ ml_regression_add(MlSum *sums, double *extremes, double actual, double predicted
 	double		abs_e = fabs(e);
 	double		scale = fabs(actual) + fabs(predicted);
 
+	double		y;
+
 	if (weight == 0)
 		return;
+	if (sums[ML_REG_N].hi == 0)
+		sums[ML_REG_ORIGIN].hi = actual;
+	/* Values whose spread shows are close enough to each other for an exact difference (Sterbenz 1974). */
+	y = actual - sums[ML_REG_ORIGIN].hi;
 	ml_sum_add(&sums[ML_REG_N], 1);
 	ml_sum_add(&sums[ML_REG_W], weight);
-	ml_sum_add_product(&sums[ML_REG_Y], actual, weight);
-	ml_sum_add_square(&sums[ML_REG_YY], actual, weight);
+	ml_sum_add_product(&sums[ML_REG_Y], y, weight);
+	ml_sum_add_square(&sums[ML_REG_YY], y, weight);
 	ml_sum_add_product(&sums[ML_REG_E], e, weight);
 	ml_sum_add_square(&sums[ML_REG_EE], e, weight);
 	ml_sum_add(&sums[ML_REG_ABS_E], weight * abs_e);
@@ -105,6 +112,41 @@ ml_regression_add(MlSum *sums, double *extremes, double actual, double predicted
 	extremes[ML_REG_MAX_ABS_E] = Max(extremes[ML_REG_MAX_ABS_E], abs_e);
 	extremes[ML_REG_MAX_Y] = Max(extremes[ML_REG_MAX_Y], actual);
 	extremes[ML_REG_MINUS_MIN_Y] = Max(extremes[ML_REG_MINUS_MIN_Y], -actual);
+}
+
+/* s += a * (the sum b) */
+static void
+add_multiple(MlSum *s, double a, const MlSum *b)
+{
+	ml_sum_add_product(s, a, b->hi);
+	s->lo += a * b->lo;
+}
+
+/* Those of the other are moved to this origin: y - a = (y - b) + d. */
+void
+ml_regression_merge(MlSum *sums, const MlSum *other)
+{
+	double		d = other[ML_REG_ORIGIN].hi - sums[ML_REG_ORIGIN].hi;
+	MlSum		moved;
+
+	if (other[ML_REG_N].hi == 0)
+		return;
+	if (sums[ML_REG_N].hi == 0)
+	{
+		memcpy(sums, other, sizeof(MlSum) * ML_REG_SUMS);
+		return;
+	}
+	for (int i = 0; i < ML_REG_SUMS; i++)
+		if (i != ML_REG_ORIGIN)
+			ml_sum_merge(&sums[i], &other[i]);
+	if (d == 0)
+		return;
+	/* sum w (2 d (y - b) + d^2) = d (2 sum w (y - b) + d sum w) */
+	moved.hi = 2 * other[ML_REG_Y].hi;
+	moved.lo = 2 * other[ML_REG_Y].lo;
+	add_multiple(&moved, d, &other[ML_REG_W]);
+	add_multiple(&sums[ML_REG_YY], d, &moved);
+	add_multiple(&sums[ML_REG_Y], d, &other[ML_REG_W]);
 }
 
 double

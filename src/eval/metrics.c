@@ -341,7 +341,7 @@ r2_variance(const MlMetrics *m, double value, bool about_mean)
 	double		w = ml_sum_value(&m->regression[ML_REG_W]);
 	double		n = ml_sum_value(&m->regression[ML_REG_N]);
 	double		b = ml_sum_centered(&m->regression[ML_REG_YY], &m->regression[ML_REG_Y], &m->regression[ML_REG_W]);
-	double		c = ml_sum_value(&m->regression[ML_REG_Y]) / w - s->origin;
+	double		c = ml_sum_value(&m->regression[ML_REG_Y]) / w + (m->regression[ML_REG_ORIGIN].hi - s->origin);
 	double		f = about_mean ? ml_sum_value(&m->regression[ML_REG_E]) / w : 0;
 	double		r = 1 - value;
 	const double (*v)[5] = s->moment;
@@ -533,8 +533,7 @@ ml_metrics_merge(MlMetrics *m, MlMetrics *other, const int *map)
 	}
 	for (int j = 0; j < other->nranks; j++)
 		ml_rank_merge(m->ranks[map ? map[j] : j], other->ranks[j]);
-	for (int i = 0; i < ML_REG_SUMS; i++)
-		ml_sum_merge(&m->regression[i], &other->regression[i]);
+	ml_regression_merge(m->regression, other->regression);
 	for (int i = 0; i < ML_REG_EXTREMES; i++)
 		m->extremes[i] = Max(m->extremes[i], other->extremes[i]);
 	for (int i = 0; i < ML_PROB_SUMS; i++)

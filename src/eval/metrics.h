@@ -93,7 +93,8 @@ enum
 {
 	ML_REG_N,					/* rows */
 	ML_REG_W,
-	ML_REG_Y,					/* w y */
+	ML_REG_ORIGIN,				/* the first row's y: not a sum, ml_regression_merge knows */
+	ML_REG_Y,					/* w (y - origin) */
 	ML_REG_YY,
 	ML_REG_E,
 	ML_REG_EE,
@@ -125,6 +126,7 @@ enum
 };
 
 extern void ml_regression_add(MlSum *sums, double *extremes, double actual, double predicted, double weight);
+extern void ml_regression_merge(MlSum *sums, const MlSum *other);
 extern double ml_regression_metric(const MlSum *sums, const double *extremes, MlMetric metric, const char **undefined);
 extern double ml_log_loss_of(double probability);
 /* Returns the row's log loss. */

@@ -129,3 +129,21 @@ CREATE FUNCTION ml_ice(model ml_model, source text, feature text, grid integer D
 	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1000;
 COMMENT ON FUNCTION ml_ice(ml_model, text, text, integer, text, integer, bigint) IS
 	'how the prediction of each row depends on one feature, as lines to plot (individual conditional expectation): row is the number of the row as the source gave it, prediction what the model says of it with this value of the feature. Grid, value, x and class are those of ml_partial_dependence. A source with more rows is sampled by the seed, with a NOTICE. Errors: 42703 column or feature missing, 22023 unknown class, 0A000 the feature is an array.';
+
+CREATE FUNCTION ml_explain(model text, input text, OUT feature text, OUT value text, OUT contribution float8)
+	RETURNS SETOF record
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE ROWS 10
+	BEGIN ATOMIC
+		SELECT e.feature, e.value, e.contribution FROM ml_explain(model, input::pg_catalog.jsonb) AS e;
+	END;
+COMMENT ON FUNCTION ml_explain(text, text) IS
+	'ml_explain of a row whose values are given as JSON in a text, which is what a literal without a type becomes: otherwise as ml_explain(text, jsonb). Text that is not JSON is an error (22P02).';
+
+CREATE FUNCTION ml_explain(model ml_model, input text, OUT feature text, OUT value text, OUT contribution float8)
+	RETURNS SETOF record
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE ROWS 10
+	BEGIN ATOMIC
+		SELECT e.feature, e.value, e.contribution FROM ml_explain(model, input::pg_catalog.jsonb) AS e;
+	END;
+COMMENT ON FUNCTION ml_explain(ml_model, text) IS
+	'ml_explain of a row whose values are given as JSON in a text, which is what a literal without a type becomes: otherwise as ml_explain(ml_model, jsonb). Text that is not JSON is an error (22P02).';

@@ -396,6 +396,9 @@ ml_linear_coefficients(const void *model, MlCoefficient *out)
 				for (int i = 0; i < m->p; i++)
 					c->estimate -= beta[i] * m->center[i];
 			}
+			/* Far from the center the intercept at x = 0 may be beyond all numbers. */
+			if (!isfinite(c->estimate))
+				c->estimate = NAN;
 			c->std_error = isnan(c->estimate) ? NAN : standard_error(m, o, j);
 			fill_coefficient(m, c);
 		}
@@ -475,6 +478,52 @@ scalars(MlLinear *m, double **field)
 
 #define N_SCALARS 14
 
+static bool
+all_finite(const double *values, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!isfinite(values[i]))
+			return false;
+	return true;
+}
+
+/*
+ * Data at the ends of the range of a double: without finite coefficients there
+ * is no model; what overflowed besides them is undefined.
+ */
+static void
+settle(MlLinear *m)
+{
+	double	   *field[N_SCALARS];
+	size_t		p = m->p;
+
+	if (!all_finite(m->center, p) || !all_finite(m->alpha, m->outputs) || !all_finite(m->beta, p * m->outputs))
+		ml_fail_data("the coefficients are beyond the range of double precision: "
+					 "divide target, columns or weights by a power of ten first");
+	if (m->vcov && !all_finite(m->vcov, (p + 1) * (p + 1)))
+		m->vcov = NULL;
+	for (size_t i = 0; m->vcov && i <= p; i++)
+		if (m->vcov[i * (p + 2)] < 0)
+			m->vcov = NULL;
+	for (size_t i = 0; m->std_error && i < (p + 1) * m->outputs; i++)
+		if (isinf(m->std_error[i]))
+			m->std_error = NULL;
+	scalars(m, field);
+	for (int i = 0; i < N_SCALARS; i++)
+		if (isinf(*field[i]) && field[i] != &m->df)
+			*field[i] = NAN;
+	if (m->npath > 0 && (!all_finite(m->path_lambda, m->npath) || !all_finite(m->path_deviance, m->npath) ||
+						 !all_finite(m->path_beta, m->npath * (p + 1))))
+	{
+		m->npath = 0;
+		m->path_cv_mean = m->path_cv_se = NULL;
+	}
+	if (m->path_cv_mean && !all_finite(m->path_cv_mean, m->npath))
+		m->path_cv_mean = NULL;
+	if (m->path_cv_se && !all_finite(m->path_cv_se, m->npath))
+		m->path_cv_se = NULL;
+}
+
 void
 ml_linear_save(const void *model, MlWriter *writer)
 {
@@ -482,6 +531,7 @@ ml_linear_save(const void *model, MlWriter *writer)
 	double	   *field[N_SCALARS];
 	size_t		p = m.p;
 
+	settle(&m);
 	ml_write_u8(writer, m.link);
 	ml_write_u32(writer, m.p);
 	ml_write_u32(writer, m.outputs);

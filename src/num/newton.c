@@ -107,6 +107,19 @@ ml_newton_solve(int q, double *h, const bool *fixed, const double *b, double *x)
 }
 
 bool
+ml_newton_definite(int q, double *h, const bool *fixed)
+{
+	double	   *s = ml_alloc(q, sizeof(double));
+	bool		definite;
+
+	equilibrate(q, h, fixed, s);
+	ml_check_interrupts();
+	definite = ml_cholesky(q, h);
+	ml_free(s);
+	return definite;
+}
+
+bool
 ml_newton_covariance(int q, double *h, const bool *fixed)
 {
 	double	   *s = ml_alloc(q, sizeof(double));
@@ -285,6 +298,14 @@ ml_newton_advance(MlDescent *m, const double *old, double *carry)
 		carry[HEAD_STARTED] = carry[HEAD_STALL] = carry[HEAD_CONFIRM] = 0;
 	m->objective = value;
 
+	/* The last step led out of where F is defined. */
+	if (carry[HEAD_CONFIRM] != 0 && !isfinite(value))
+	{
+		memcpy(point, base, sizeof(double) * q);
+		m->objective = carry[HEAD_VALUE];
+		m->step = relative_step(m, base, direction);
+		return ML_VERDICT_STALLED;
+	}
 	/* After convergence the value may rise by rounding alone. */
 	if (carry[HEAD_STARTED] != 0 && carry[HEAD_CONFIRM] == 0 &&
 		!(value <= carry[HEAD_VALUE] + ARMIJO * carry[HEAD_LENGTH] * carry[HEAD_SLOPE] +

@@ -105,6 +105,9 @@ extern void ml_newton_alias(int d, const double *h, double tol, bool *aliased);
  */
 extern bool ml_newton_solve(int q, double *h, const bool *fixed, const double *b, double *x);
 
+/* Whether h without the fixed rows and columns is positive definite; h is overwritten. */
+extern bool ml_newton_definite(int q, double *h, const bool *fixed);
+
 /* Inverts h in place without the fixed rows and columns, which become zero; false when singular. */
 extern bool ml_newton_covariance(int q, double *h, const bool *fixed);
 

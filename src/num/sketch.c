@@ -12,7 +12,7 @@
  *
  * Distinct values: the ML_KMV_SIZE smallest 64-bit hashes (Bar-Yossef et al.
  * 2002), ascending.  The hash is one to one, so that few values are counted
- * exactly.
+ * exactly.  New ones wait until there are some to be merged at once.
  *
  * Quantiles: KLL (Karnin, Lang, Liberty 2016).  Level h holds items of weight
  * 2^h.  When the sketch is full, the lowest level above its capacity is sorted
@@ -47,6 +47,7 @@
 #define SAMPLE_AFTER 8192.0
 #define MAX_SAMPLE_LEVEL 30
 #define ENOUGH_RUNS (2 * SAMPLE_AFTER)
+#define FINITE_BITS UINT64_C(0x7ff0000000000000)	/* of infinity: all that is less is a finite double's */
 
 /*
  * Items a level may hold, by its distance from the highest; 480 (2/3)^d, not
@@ -239,40 +240,80 @@ kll_merge(MlSummary *s, const MlSummary *other)
 
 /* ---- distinct values ---- */
 
-/* Where h stands or would stand among the n smallest; no branch on the data. */
-static inline uint32_t
-kmv_position(const uint64_t *kmv, uint32_t n, uint64_t h)
+/* Takes in n ascending hashes: the smallest of all stay. */
+static void
+kmv_merge(MlSummary *s, const uint64_t *more, uint32_t n)
 {
-	const uint64_t *base = kmv;
+	uint64_t	merged[ML_KMV_SIZE];
+	uint32_t	at = 0;
+	uint32_t	i = 0;
+	uint32_t	j = 0;
 
-	if (n == 0)
-		return 0;
-	while (n > 1)
+	while (at < ML_KMV_SIZE && (i < s->kmv_n || j < n))
 	{
-		uint32_t	half = n / 2;
+		bool		old = j == n || (i < s->kmv_n && s->kmv[i] <= more[j]);
+		uint64_t	h = old ? s->kmv[i] : more[j];
 
-		base += half & -(size_t) (base[half - 1] < h);
-		n -= half;
+		i += old;
+		j += !old;
+		merged[at] = h;
+		at += at == 0 || merged[at - 1] != h;
 	}
-	return (uint32_t) (base - kmv) + (*base < h);
+	memcpy(s->kmv, merged, at * sizeof(uint64_t));
+	for (uint32_t k = 0; k < at; k++)
+		s->kmv_guess[merged[k] % ML_KMV_SIZE] = k;
+	s->kmv_n = at;
+	if (at == ML_KMV_SIZE)
+		s->kmv_max = merged[ML_KMV_SIZE - 1];
+}
+
+static void
+sort_hashes(uint64_t *h, uint32_t n, uint64_t below)
+{
+	double		x[ML_KMV_WAITING];
+	double		spare[ML_KMV_WAITING];
+
+	if (below <= FINITE_BITS)
+	{
+		/* Their bits are those of doubles in the same order. */
+		memcpy(x, h, n * sizeof(double));
+		ml_sort_doubles(x, n, spare);
+		memcpy(h, x, n * sizeof(double));
+		return;
+	}
+	for (uint32_t i = 1; i < n; i++)
+	{
+		uint64_t	item = h[i];
+		uint32_t	at = i;
+
+		for (; at > 0 && h[at - 1] > item; at--)
+			h[at] = h[at - 1];
+		h[at] = item;
+	}
 }
 
 static __attribute__((noinline)) void
+kmv_settle(MlSummary *s)
+{
+	sort_hashes(s->kmv_more, s->kmv_waiting, s->kmv_max);
+	kmv_merge(s, s->kmv_more, s->kmv_waiting);
+	s->kmv_waiting = 0;
+}
+
+static inline void
 kmv_put(MlSummary *s, uint64_t h)
 {
-	uint32_t	at = kmv_position(s->kmv, s->kmv_n, h);
+	s->kmv_more[s->kmv_waiting++] = h;
+	if (s->kmv_waiting == ML_KMV_WAITING)
+		kmv_settle(s);
+}
 
-	if (at == ML_KMV_SIZE)
-		return;
-	s->kmv_guess[h % ML_KMV_SIZE] = at;
-	if (at < s->kmv_n && s->kmv[at] == h)
-		return;
-	if (s->kmv_n < ML_KMV_SIZE)
-		s->kmv_n++;
-	memmove(s->kmv + at + 1, s->kmv + at, (s->kmv_n - 1 - at) * sizeof(uint64_t));
-	s->kmv[at] = h;
-	if (s->kmv_n == ML_KMV_SIZE)
-		s->kmv_max = s->kmv[ML_KMV_SIZE - 1];
+void
+ml_summaries_settle(MlSummary *s, int ncols)
+{
+	for (int c = 0; c < ncols; c++)
+		if (s[c].kmv_waiting > 0)
+			kmv_settle(&s[c]);
 }
 
 /* ---- scanning ---- */
@@ -370,7 +411,7 @@ stripe_candidates(Stripe *stripe, int j, int n, MlSummary *s)
 		uint32_t	at = s->kmv_guess[h % ML_KMV_SIZE] % ML_KMV_SIZE;
 
 		/* a column of few values repeats them */
-		if (s->kmv[at] != h || at >= s->kmv_n)
+		if ((s->kmv[at] != h || at >= s->kmv_n) && h < s->kmv_max)
 			kmv_put(s, h);
 	}
 	stripe->threshold[j] = s->kmv_max;
@@ -563,8 +604,10 @@ ml_summary_merge(MlSummary *s, const MlSummary *other)
 	s->min = other->min < s->min ? other->min : s->min;
 	s->max = other->max > s->max ? other->max : s->max;
 	kll_merge(s, other);
-	for (uint32_t i = 0; i < other->kmv_n && other->kmv[i] < s->kmv_max; i++)
-		kmv_put(s, other->kmv[i]);
+	for (uint32_t i = 0; i < other->kmv_waiting; i++)
+		kmv_put(s, other->kmv_more[i]);
+	kmv_merge(s, other->kmv, other->kmv_n);
+	ml_summaries_settle(s, 1);
 	moments_merge(s, other->n, other->mean, other->m2);
 }
 
@@ -716,7 +759,7 @@ ml_summary_valid(const MlSummary *s)
 		!valid_count(s->pos_inf) || !valid_count(s->neg_inf) || !valid_count(s->integers) ||
 		s->integers > s->n)
 		return false;
-	if (s->kmv_n > ML_KMV_SIZE || s->kll_levels < 1 || s->kll_levels > ML_KLL_LEVELS)
+	if (s->kmv_n > ML_KMV_SIZE || s->kmv_waiting > 0 || s->kll_levels < 1 || s->kll_levels > ML_KLL_LEVELS)
 		return false;
 	for (uint32_t i = 1; i < s->kmv_n; i++)
 	{

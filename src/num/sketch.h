@@ -16,6 +16,7 @@
  * 1/sqrt(k - 2) beyond.
  */
 #define ML_KMV_SIZE 512
+#define ML_KMV_WAITING 256
 #define ML_KLL_ITEMS 1536		/* stored items, all levels together */
 #define ML_KLL_EXACT ML_KLL_ITEMS
 #define ML_KLL_LEVELS 40
@@ -33,10 +34,12 @@ typedef struct MlSummary
 	double		mean;
 	double		m2;				/* sum of squared deviations from the mean; infinite when beyond double */
 	uint32_t	kmv_n;
+	uint32_t	kmv_waiting;
 	uint32_t	kll_levels;
 	uint64_t	kmv_max;		/* threshold: only smaller hashes enter */
 	uint64_t	seed;			/* of the coin in KLL; advances deterministically */
 	uint64_t	kmv[ML_KMV_SIZE];
+	uint64_t	kmv_more[ML_KMV_WAITING];	/* below kmv_max when they came, until ml_summaries_settle */
 	uint16_t	kmv_guess[ML_KMV_SIZE];	/* by low bits of a hash: where it stood last; any value is right */
 	uint32_t	kll_size[ML_KLL_LEVELS];	/* items at level h, each of weight 2^h */
 	double		kll[ML_KLL_ITEMS];	/* levels lie one behind the other, 0 last */
@@ -60,7 +63,10 @@ extern bool ml_level_suffices(int level, double n);
  * counts as NULL.
  */
 extern void ml_summaries_add(MlSummary *s, int ncols, const double *rows, int n, int stride, int level);
-extern void ml_summary_merge(MlSummary *s, const MlSummary *other);
+
+/* Behind the last rows, before the summaries are asked, compared or written. */
+extern void ml_summaries_settle(MlSummary *s, int ncols);
+extern void ml_summary_merge(MlSummary *s, const MlSummary *other);	/* `other` settled or not; s is, then */
 
 /* Interpolated between neighbours, as R's type 7 and percentile_cont; NaN when n = 0. */
 extern double ml_summary_quantile(const MlSummary *s, double q);

@@ -494,6 +494,7 @@ ml_training_collect(MlTraining *t)
 	if (t->rows_read > 0)
 	{
 		flush_pending(t);
+		ml_summaries_settle(t->summaries, t->schema->ncells + 1);
 		ml_dataset_seal(t->rows);
 		if (t->sample)
 			ml_dataset_seal(t->sample);

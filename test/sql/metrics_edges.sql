@@ -78,6 +78,27 @@ SELECT ml_metric_regression_rmse(ml_metric_sums_combine(ml_metric_regression_add
 SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
 WHERE p.proname LIKE 'ml\_metric%' AND (obj_description(p.oid, 'pg_proc') IS NULL OR p.proparallel <> 's' OR p.provolatile <> 'i');
 
+-- A large offset costs no digits: sums are about the first value, and those of workers are moved to it.
+-- The witness is numeric, exact for whole numbers; a power of two as unit changes no digit.
+CREATE TABLE offsets AS
+	SELECT v.*, i * 7919 % 1009 - 500 AS y, (i * 104729 % 997 - 480) / 4 AS d, 1 + i % 3 AS w
+	FROM (VALUES (1e6::float8, 20), (1e6, 30), (1e9, 10), (1e9, 20)) AS v(start, power), generate_series(1, 3000) AS i;
+SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
+WITH exact AS (
+	SELECT start, power, sum(w * y * y) - sum(w * y) ^ 2::numeric / sum(w) AS total,
+		sum(w * d * d) AS rest, sum(w * d * d) - sum(w * d) ^ 2::numeric / sum(w) AS about_mean
+	FROM offsets GROUP BY start, power)
+SELECT start, power, (ml_r2(start + y * 2::float8 ^ -power, start + (y + d) * 2::float8 ^ -power, w) / (1 - rest / total) - 1)::numeric(20, 12) AS r2,
+	(ml_explained_variance(start + y * 2::float8 ^ -power, start + (y + d) * 2::float8 ^ -power, w) / (1 - about_mean / total) - 1)::numeric(20, 12) AS explained_variance
+FROM offsets JOIN exact USING (start, power) GROUP BY start, power, total, rest, about_mean ORDER BY start, power;
+-- States whose first values differ.
+SELECT ml_metric_regression_r2(ml_metric_sums_combine(
+		ml_metric_regression_add(ml_metric_regression_add('', 10, 11), 12, 12),
+		ml_metric_regression_add(ml_metric_regression_add('', -5, -4), 7, 7))) AS apart,
+	ml_r2(y, p) AS together
+FROM (VALUES (10, 11), (12, 12), (-5, -4), (7, 7)) AS v(y, p);
+RESET parallel_setup_cost; RESET parallel_tuple_cost; RESET min_parallel_table_scan_size;
+
 -- Bytes of a state changed one by one: an answer or an error of these, never a crash.
 DO $$
 DECLARE

@@ -309,3 +309,16 @@ SELECT ml_predict_columns(-1, 'size', '{c,b,a}', 'red'::text, 2, 1.5) = ml_predi
 SELECT ml_predict_columns(-1, 'size', '{a,b}', 1, 2);
 SELECT ml_predict_columns(-1, 'size', NULL, 1, 2);
 SELECT ml_predict_columns(-1, 'size', '{a,b}', 1);
+
+-- Rows as JSON in a literal without a type, and in an untyped parameter.
+SELECT ml_predict('size', '{"a": 1.5, "b": 2, "c": "red"}') = ml_predict('size', '{"a": 1.5, "b": 2, "c": "red"}'::jsonb) AS predict,
+	ml_classify('kind', '{"a": 1.5, "b": 2}') = ml_classify('kind', '{"a": 1.5, "b": 2}'::jsonb) AS classify,
+	ml_probability('answer', '{"a": 1.5, "b": 2}', 'yes') = ml_probability('answer', '{"a": 1.5, "b": 2}'::jsonb, 'yes') AS probability,
+	ml_probabilities('kind', '{"a": 1.5, "b": 2}') = ml_probabilities('kind', '{"a": 1.5, "b": 2}'::jsonb) AS probabilities,
+	ml_predict_interval('size', '{"a": 1.5, "b": 2, "c": "red"}') = ml_predict_interval('size', '{"a": 1.5, "b": 2, "c": "red"}'::jsonb) AS interval,
+	(SELECT array_agg(e) FROM ml_explain('size', '{"a": 1.5, "b": 2, "c": "red"}') e) =
+	(SELECT array_agg(e) FROM ml_explain('size', '{"a": 1.5, "b": 2, "c": "red"}'::jsonb) e) AS explain;
+PREPARE untyped AS SELECT ml_predict($1, $2) = ml_predict('size', ROW(1.5, 2, 'red')::flower) AS same;
+EXECUTE untyped('size', '{"a": 1.5, "b": 2, "c": "red"}');
+SELECT ml_predict('size', '{"a": 1.5');
+SELECT ml_predict('size', NULL) IS NULL AS null;

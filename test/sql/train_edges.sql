@@ -80,3 +80,35 @@ SELECT ml_predict('alias', x.*) IS NOT NULL AS predicted FROM (VALUES (1, 2)) AS
 SET client_min_messages = notice;
 SELECT task FROM ml_train('flag', 'SELECT i % 7 AS x, (i % 2)::float8 AS y FROM generate_series(1, 60) i', 'y');
 SELECT task FROM ml_train('flag', 'SELECT i % 7 AS x, (i % 2)::float8 AS y FROM generate_series(1, 60) i', 'y', task => 'regression', algorithm => 'linear');
+
+-- Numbers at the ends of the range of a double: an error with a reason, or a model that can be read and says nothing infinite.
+CREATE TABLE ends AS
+	SELECT sin(i) AS a, cos(i * i) AS b, i % 3 AS c, (i % 2)::float8 AS bit, sin(i) + cos(3 * i) AS y
+	FROM generate_series(1, 40) AS i;
+CREATE FUNCTION at_the_ends(algorithm text, params jsonb, x float8, y float8, w float8) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	of text := format('SELECT a * %L::float8 AS a, b, c, %s * %L::float8 AS y, %L::float8 AS w FROM ends', x,
+		CASE WHEN algorithm = 'logistic' OR params ->> 'family' = 'binomial' THEN 'bit' WHEN params ->> 'family' IN ('gamma', 'poisson') THEN '(1 + c)' ELSE 'y' END,
+		CASE WHEN algorithm = 'logistic' OR params ->> 'family' = 'binomial' THEN 1 ELSE y END, w);
+	model ml_model;
+	bad text;
+BEGIN
+	model := ml_fit(of, 'y', algorithm, params, features => '{a,b,c}', weight => 'w', holdout => 0,
+					task => CASE algorithm WHEN 'logistic' THEN 'classification' ELSE 'regression' END);
+	EXECUTE format('SELECT string_agg(term, $2) FROM (
+			SELECT term FROM ml_coefficients($1) WHERE $3 IN (abs(estimate), std_error, abs(statistic)) OR $4 IN (estimate, std_error, p_value)
+			UNION ALL SELECT $5 FROM (%s) AS t WHERE NOT abs(ml_predict($1, t)) < $3) AS found', of)
+		INTO bad USING model, ', ', 'Infinity'::float8, 'NaN'::float8, 'prediction';
+	RETURN bad;
+EXCEPTION WHEN data_exception THEN
+	RETURN NULL;
+END
+$$;
+SET client_min_messages = error;
+SELECT algorithm, params, x, y, w, at_the_ends(algorithm, params, x, y, w)
+FROM (VALUES ('linear', '{}'::jsonb), ('ridge', '{"l2": "cv"}'), ('ridge', '{"l2": 1}'), ('elastic_net', '{"lambda": "cv"}'), ('logistic', '{}'), ('logistic', '{"l2": 1}'),
+		('glm', '{"family": "gaussian", "intercept": false}'), ('glm', '{"family": "binomial", "link": "cloglog"}'), ('glm', '{"family": "poisson", "link": "identity"}'),
+		('glm', '{"family": "gamma"}')) AS a(algorithm, params),
+	unnest('{1,1e300,1e-310}'::float8[]) AS x, unnest('{1,1e150,5e-324}'::float8[]) AS y, unnest('{1,5e-324}'::float8[]) AS w
+WHERE at_the_ends(algorithm, params, x, y, w) IS NOT NULL;
+RESET client_min_messages;

@@ -61,10 +61,12 @@ make_models(q{'secret'}, q{'secret class'}, 't', q{'x'}, q{'k'});
 # What is needed, and a call; {m}: a regression, {c}: classes, {v}: the value of {c}.
 my $row = 'FROM (SELECT * FROM public.t LIMIT 2) t';
 my $json = q{'{"x": 1}'::pg_catalog.jsonb};
+my $text = q{'{"x": 1}'};
 my %call = (
 	'ml_archive(text,integer)' => [ manage => q{SELECT public.ml_archive({m}, 1)} ],
 	'ml_classify(text,jsonb)' => [ predict => qq{SELECT public.ml_classify({c}, $json)} ],
 	'ml_classify(text,record)' => [ predict => qq{SELECT public.ml_classify({c}, t) $row} ],
+	'ml_classify(text,text)' => [ predict => qq{SELECT public.ml_classify({c}, $text)} ],
 	'ml_classify_columns(bigint,text,text[],"any")' => [ predict => q{SELECT public.ml_classify_columns(99, {c}, '{x}', 1)} ],
 	'ml_classify_columns(text,text[],"any")' => [ predict => q{SELECT public.ml_classify_columns({c}, '{x}'::pg_catalog.text[], 1)} ],
 	'ml_classify_logged(text,record)' => [ predict => qq{SELECT public.ml_classify_logged({c}, t) $row} ],
@@ -78,6 +80,7 @@ my %call = (
 	'ml_evaluate(text,text)' => [ predict => q{SELECT FROM public.ml_evaluate({m}, 'public.t')} ],
 	'ml_explain(text,jsonb)' => [ predict => qq{SELECT public.ml_explain({m}, $json)} ],
 	'ml_explain(text,record)' => [ predict => qq{SELECT public.ml_explain({m}, t) $row} ],
+	'ml_explain(text,text)' => [ predict => qq{SELECT public.ml_explain({m}, $text)} ],
 	'ml_export(text,text)' => [ view => q{SELECT public.ml_export({m}, 'ml')} ],
 	'ml_forget(text,text,text)' => [ manage => q{SELECT FROM public.ml_forget({m}, 'SELECT x, y FROM public.t WHERE i OPERATOR(pg_catalog.=) 50')} ],
 	'ml_grant(text,text,text)' => [ manage => q{SELECT public.ml_grant({m}, 'stranger', 'view')} ],
@@ -94,16 +97,20 @@ my %call = (
 	'ml_predict(text,double precision[])' => [ predict => q{SELECT public.ml_predict({m}, 1)} ],
 	'ml_predict(text,jsonb)' => [ predict => qq{SELECT public.ml_predict({m}, $json)} ],
 	'ml_predict(text,record)' => [ predict => qq{SELECT public.ml_predict({m}, t) $row} ],
+	'ml_predict(text,text)' => [ predict => qq{SELECT public.ml_predict({m}, $text)} ],
 	'ml_predict_columns(bigint,text,text[],"any")' => [ predict => q{SELECT public.ml_predict_columns(1, {m}, '{x}', 1)} ],
 	'ml_predict_columns(text,text[],"any")' => [ predict => q{SELECT public.ml_predict_columns({m}, '{x}'::pg_catalog.text[], 1)} ],
 	'ml_predict_interval(text,jsonb,double precision)' => [ predict => qq{SELECT public.ml_predict_interval({m}, $json)} ],
 	'ml_predict_interval(text,record,double precision)' => [ predict => qq{SELECT public.ml_predict_interval({m}, t) $row} ],
+	'ml_predict_interval(text,text,double precision)' => [ predict => qq{SELECT public.ml_predict_interval({m}, $text)} ],
 	'ml_predict_logged(text,record)' => [ predict => qq{SELECT public.ml_predict_logged({m}, t) $row} ],
 	'ml_probabilities(text,jsonb)' => [ predict => qq{SELECT public.ml_probabilities({c}, $json)} ],
 	'ml_probabilities(text,record)' => [ predict => qq{SELECT public.ml_probabilities({c}, t) $row} ],
+	'ml_probabilities(text,text)' => [ predict => qq{SELECT public.ml_probabilities({c}, $text)} ],
 	'ml_probabilities_columns(bigint,text,text[],"any")' => [ predict => q{SELECT public.ml_probabilities_columns(99, {c}, '{x}', 1)} ],
 	'ml_probability(text,jsonb,text)' => [ predict => qq{SELECT public.ml_probability({c}, $json, 'a')} ],
 	'ml_probability(text,record,text)' => [ predict => qq{SELECT public.ml_probability({c}, t, 'a') $row} ],
+	'ml_probability(text,text,text)' => [ predict => qq{SELECT public.ml_probability({c}, $text, 'a')} ],
 	'ml_probability_columns(bigint,text,text,text[],"any")' => [ predict => q{SELECT public.ml_probability_columns(99, {c}, 'a', '{x}', 1)} ],
 	'ml_probability_columns(text,text,text[],"any")' => [ predict => q{SELECT public.ml_probability_columns({c}, 'a', '{x}'::pg_catalog.text[], 1)} ],
 	'ml_promote(text,integer)' => [ manage => q{SELECT public.ml_promote({m}, 1)} ],
@@ -367,6 +374,7 @@ for my $payload (grep { !/@/ } @payload)
 	{
 		my $statement = $call{$name}[1] =~ s/\{m\}/$m/gr =~ s/\{c\}/$c/gr;
 		$statement =~ s/'\{"x": 1\}'::pg_catalog.jsonb/jsonb_build_object($xname, 1, $kname, $m)/g;
+		$statement =~ s/'\{"x": 1\}'/jsonb_build_object($xname, 1, $kname, $m)::pg_catalog.text/g;
 		$statement =~ s/'\{x\}'(::pg_catalog\.text\[\])?, 1\)/ARRAY[$xname, $kname], 1, 'z'::text)/g;
 		next if $statement =~ /ml_predict\(.*, 1\)$/ || $statement =~ /document/;
 		$statement =~ s/'public.t', 'x'\)/'public.t', $xname)/;

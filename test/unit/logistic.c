@@ -104,6 +104,55 @@ test_penalty(double l1, double l2)
 	free(writer.data);
 }
 
+/* The same of more classes than Newton's method is used for: BFGS must end as close. */
+static void
+test_many_classes(void)
+{
+	enum
+	{
+		N = 300, P = 8, K = 24
+	};
+	static double x[N * P],
+				z[N * P],
+				y[N],
+				p[K],
+				g[K * P];
+	double		center[P];
+	double		scale[P];
+	LogisticParams params = plain;
+	Rows		rows = {.n = N, .p = P, .classes = K, .x = x, .y = y};
+	unsigned	seed = 1;
+	double		worst = 0;
+	MlResult	result;
+	MlWriter	writer;
+	MlLinear   *m;
+
+	for (int i = 0; i < N; i++)
+	{
+		y[i] = i % K;
+		for (int j = 0; j < P; j++)
+		{
+			seed = seed * 1103515245u + 12345u;
+			x[i * P + j] = (seed >> 16) % 1000 / 500.0 + (i % K * (j + 3)) % 7;
+		}
+	}
+	params.l2 = 1;
+	m = fit_rows(&ml_algo_logistic, &params, &rows, &result, &writer);
+	ml_test_ok(result.converged && m->iterations > 20, "many classes: %s", result.stop);
+	standardize(&rows, z, center, scale);
+	for (int i = 0; i < N; i++)
+	{
+		ml_linear_predict(m, x + i * P, p);
+		for (int k = 0; k < K; k++)
+			for (int j = 0; j < P; j++)
+				g[k * P + j] += (p[k] - (k == y[i])) * z[i * P + j];
+	}
+	for (int i = 0; i < K * P; i++)
+		worst = fmax(worst, fabs(g[i] + m->beta[i] * scale[i % P]));
+	ml_test_ok(worst < 2e-9, "many classes: gradient %g", worst);
+	free(writer.data);
+}
+
 static void
 test_separation(void)
 {
@@ -192,6 +241,7 @@ main(void)
 	test_penalty(0, 1);
 	test_penalty(2, 0);
 	test_penalty(1, 0.5);
+	test_many_classes();
 	test_separation();
 	test_absent();
 	test_one_class();

@@ -181,6 +181,7 @@ test_small(void)
 	ml_test_ok(s.n == 8 && s.nulls == 2 && ml_summary_distinct(&s) == 4 && ml_summary_valid(&s), "merge");
 	ml_summary_init(&s, 1);
 	ml_summaries_add(&s, 1, big, 4, 1, 0);
+	ml_summaries_settle(&s, 1);
 	ml_test_ok(isfinite(s.mean) && s.m2 == INFINITY && ml_summary_valid(&s), "sums beyond double");
 	s.kll_size[3] = 2000;
 	ml_test_ok(!ml_summary_valid(&s), "sizes from outside are checked");
@@ -227,6 +228,7 @@ test_level(void)
 	fill("uniform", x, N);
 	ml_summary_init(&s, 1);
 	ml_summaries_add(&s, 1, x, 10, 1, ml_summary_level(1e300));
+	ml_summaries_settle(&s, 1);
 	ml_test_ok(s.n == 10 && ml_summary_distinct(&s) == 10 && !(ml_summary_quantile(&s, 0.5) < s.min), "no value sampled");
 	free(x);
 }
@@ -298,6 +300,7 @@ test_columns(int ncols, int n)
 	for (int j = 0; j < ncols; j++)
 		ml_summary_init(&together[j], j);
 	ml_summaries_add(together, ncols, x, n, stride, 0);
+	ml_summaries_settle(together, ncols);
 	for (int j = 0; j < ncols; j++)
 	{
 		const MlSummary *s = &together[j];
@@ -310,6 +313,7 @@ test_columns(int ncols, int n)
 
 		ml_summary_init(&alone, j);
 		ml_summaries_add(&alone, 1, x + j, n, stride, 0);
+		ml_summaries_settle(&alone, 1);
 		same = same && ml_summary_valid(s) && s->n == alone.n && near(s->mean, alone.mean, 1e-13) &&
 			near(s->m2, alone.m2, 1e-12) && s->kmv_n == alone.kmv_n &&
 			memcmp(s->kmv, alone.kmv, s->kmv_n * sizeof(uint64_t)) == 0 &&

@@ -208,7 +208,8 @@ baseline_describe(const void *model, MlRows *rows)
 	if (m->classes == 0)
 	{
 		ml_row_number(rows, "mean", m->value[0]);
-		ml_row_number(rows, "sd", m->sd);
+		if (!isnan(m->sd))
+			ml_row_number(rows, "sd", m->sd);
 	}
 	else
 		for (int i = 0; i < m->classes; i++)

@@ -2,18 +2,22 @@
  * glm.c - generalized linear models (Nelder and Wedderburn 1972; McCullagh and
  * Nelder 1989): gaussian, binomial, poisson and gamma targets.
  *
- * Minimises half the deviance plus l2/2 sum b^2 by Fisher scoring over passes
- * (num/newton.c), which is Newton's method for the canonical link.  Unknowns:
- * intercept, then p coefficients in standardized coordinates.
+ * Minimises half the deviance plus l2/2 sum b^2 by Newton's method over passes
+ * (num/newton.c).  With the canonical link observed and expected information are
+ * one; with another the observed one makes the steps, because the expected one
+ * (Fisher scoring) converges at a linear rate, and where the observed one has no
+ * minimum near, the expected one does.  Unknowns: intercept, then p coefficients
+ * in standardized coordinates.
  *
  * Pass 0 of a fresh fit evaluates nothing: as R's glm does it solves one
  * weighted least squares problem in starting means made from the target.  The
  * intercept-only model (null deviance) is fitted in the same passes.
  *
  * State: HEAD sums, the Gram matrix of the rows scaled by the square root of
- * their working weight with the working residual as last column, scratch space.
+ * their working weight with the working residual as last column (expected
+ * information), the observed information unless the link is canonical, scratch
+ * space.
  */
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,14 +26,7 @@
 #include "num/linear_model.h"
 #include "num/newton.h"
 #include "num/special.h"
-
-typedef enum Family
-{
-	GAUSSIAN,
-	BINOMIAL,
-	POISSON,
-	GAMMA
-} Family;
+#include "family.h"
 
 typedef struct GlmParams
 {
@@ -65,7 +62,9 @@ static const struct
 #define ALIAS_TOL 1e-11			/* 1 - R^2 of a column on earlier ones; rounding leaves 1e-14 */
 #define NEWTON_STEP_TOL 1e-5	/* the last Newton step squares this error ... */
 #define SCORING_STEP_TOL 1e-10	/* ... a scoring step only shrinks it */
+#define LEAST_CURVATURE 0.01	/* of the observed information, in units of the expected one, to be used */
 #define NULL_TOL 1e-10
+#define OUTSIDE_PASSES 5		/* so many steps to impossible means, and an end without convergence: blame the edge */
 
 enum							/* sums */
 {
@@ -79,6 +78,7 @@ enum							/* sums */
 	SUM_NULL_GRADIENT,
 	SUM_NULL_HESSIAN,
 	SUM_NULL_INVALID,
+	SUM_EDGE,					/* rows whose mean is as good as at the edge of what the family allows */
 	HEAD = 12
 };
 
@@ -89,7 +89,9 @@ enum							/* in the carry */
 	NULL_VALUE,					/* its half deviance */
 	NULL_STATUS,				/* 0: to be evaluated first, 1: iterating, 2: done */
 	SATURATED,
-	STARTED						/* a valid point has been evaluated */
+	STARTED,					/* a valid point has been evaluated */
+	OUTSIDE,					/* passes since then whose point was not valid */
+	MEAN						/* of the target */
 };
 
 static MlLink
@@ -114,12 +116,28 @@ glm_check(const void *p, uint32_t task)
 					  link_names[params->link], family_names[params->family]);
 }
 
+/* Observed and expected information are one. */
+static bool
+is_canonical(const GlmParams *params)
+{
+	return link_of(params) == families[params->family].usual;
+}
+
+/* Where the observed information begins. */
 static size_t
-sums_size(const MlProblem *problem)
+observed_at(const MlProblem *problem)
 {
 	size_t		k = (size_t) problem->p + 2;
 
 	return HEAD + k * k;
+}
+
+static size_t
+sums_size(const MlProblem *problem)
+{
+	size_t		d = (size_t) problem->p + 1;
+
+	return observed_at(problem) + (is_canonical(problem->params) ? 0 : d * d);
 }
 
 static size_t
@@ -154,123 +172,6 @@ shift_of(const MlProblem *problem, int j)
 	return problem->center[j] / (problem->scale ? problem->scale[j] : 1);
 }
 
-/* ---- one row ---- */
-
-/* A mean and what goes with it. */
-typedef struct Mean
-{
-	double		mu;
-	double		rest;			/* binomial: 1 - mu, without cancellation */
-	double		slope;			/* d mu / d eta */
-	double		sd;				/* square root of the variance function */
-	bool		valid;
-} Mean;
-
-static Mean
-mean_at(Family family, MlLink link, double eta)
-{
-	Mean		m;
-
-	m.mu = ml_link_mean(link, eta);
-	m.slope = ml_link_slope(link, eta);
-	m.rest = 1;
-	m.sd = 1;
-	m.valid = isfinite(eta) && isfinite(m.mu) && !(link == ML_LINK_SQRT && eta <= 0);
-	switch (family)
-	{
-		case BINOMIAL:
-			if (link == ML_LINK_LOGIT || link == ML_LINK_PROBIT)
-				m.rest = ml_link_mean(link, -eta);
-			else if (link == ML_LINK_CLOGLOG)
-				m.rest = fmax(exp(-exp(eta)), DBL_MIN);
-			else
-				m.rest = -expm1(eta);
-			m.sd = sqrt(m.mu) * sqrt(m.rest);
-			m.valid = m.valid && m.mu > 0 && m.rest > 0;
-			break;
-		case POISSON:
-			m.sd = sqrt(m.mu);
-			m.valid = m.valid && m.mu > 0;
-			break;
-		case GAMMA:
-			m.sd = m.mu;
-			m.valid = m.valid && m.mu > 0;
-			break;
-		case GAUSSIAN:
-			break;
-	}
-	return m;
-}
-
-static double
-x_log_ratio(double y, double mu)
-{
-	return y > 0 ? y * log(y / mu) : 0;
-}
-
-/* Half the unit deviance. */
-static double
-half_deviance(Family family, double y, const Mean *m)
-{
-	switch (family)
-	{
-		case BINOMIAL:
-			return x_log_ratio(y, m->mu) + x_log_ratio(1 - y, m->rest);
-		case POISSON:
-			return x_log_ratio(y, m->mu) - (y - m->mu);
-		case GAMMA:
-			return (y - m->mu) / m->mu - log(y / m->mu);
-		default:
-			return (y - m->mu) * (y - m->mu) / 2;
-	}
-}
-
-/* What a row adds to the log-likelihood whatever its mean: see set_likelihood. */
-static double
-saturated(Family family, double y, double w)
-{
-	switch (family)
-	{
-		case BINOMIAL:
-			if (y == 0 || y == 1)
-				return 0;
-			return lgamma(w + 1) - lgamma(w * y + 1) - lgamma(w * (1 - y) + 1) +
-				w * (y * log(y) + (1 - y) * log1p(-y));
-		case POISSON:
-			return w * ((y > 0 ? y * log(y) : 0) - y - lgamma(y + 1));
-		case GAMMA:
-			return w * log(y);
-		default:
-			return log(w);
-	}
-}
-
-static void
-check_target(Family family, double y)
-{
-	if (family == BINOMIAL && !(y >= 0 && y <= 1))
-		ml_fail_data("family \"binomial\" needs a target between 0 and 1, not %g", y);
-	if (family == POISSON && !(y >= 0))
-		ml_fail_data("family \"poisson\" needs a target that is not negative, not %g", y);
-	if (family == GAMMA && !(y > 0))
-		ml_fail_data("family \"gamma\" needs a target above 0, not %g", y);
-}
-
-/* R's starting means; NaN where the link has none for this value. */
-static double
-starting_eta(Family family, MlLink link, double y, double w)
-{
-	double		mu = y;
-
-	if (family == BINOMIAL)
-		mu = (w * y + 0.5) / (w + 1);
-	else if (family == POISSON)
-		mu = y + 0.1;
-	if ((link == ML_LINK_LOG && mu <= 0) || (link == ML_LINK_INVERSE && mu == 0))
-		return NAN;
-	return ml_link_eta(link, mu);
-}
-
 /* ---- accumulate ---- */
 
 static void
@@ -278,7 +179,7 @@ null_model(const MlProblem *problem, double *state, const MlTile *tile)
 {
 	const GlmParams *params = problem->params;
 	MlLink		link = link_of(params);
-	Mean		m = mean_at(params->family, link, problem->carry[NULL_POINT]);
+	Mean		m = ml_glm_mean(params->family, link, problem->carry[NULL_POINT]);
 
 	for (int i = 0; i < tile->n; i++)
 	{
@@ -286,14 +187,14 @@ null_model(const MlProblem *problem, double *state, const MlTile *tile)
 		double		s;
 
 		if (tile->offset)
-			m = mean_at(params->family, link, problem->carry[NULL_POINT] + tile->offset[i]);
+			m = ml_glm_mean(params->family, link, problem->carry[NULL_POINT] + tile->offset[i]);
 		if (!m.valid)
 		{
 			state[SUM_NULL_INVALID] += 1;
 			continue;
 		}
 		s = m.slope / m.sd;
-		state[SUM_NULL_VALUE] += w * half_deviance(params->family, tile->y[i], &m);
+		state[SUM_NULL_VALUE] += w * ml_glm_half_deviance(params->family, tile->y[i], &m);
 		state[SUM_NULL_GRADIENT] += w * s * ((tile->y[i] - m.mu) / m.sd);
 		state[SUM_NULL_HESSIAN] += w * s * s;
 	}
@@ -312,6 +213,43 @@ linear_predictors(const MlProblem *problem, const MlTile *tile, double *eta)
 		eta[i] += alpha + (tile->offset ? tile->offset[i] : 0);
 }
 
+/* Adds the observed information: of rows of positive weight, less that of the others. */
+static void
+observe(const MlProblem *problem, double *state, const MlTile *tile, const double *weight)
+{
+	const GlmParams *params = problem->params;
+	int			p = problem->p;
+	size_t		d = (size_t) p + 1;
+	double	   *sum = state + observed_at(problem);
+	double	   *rows = state + sums_size(problem);
+
+	for (int sign = 1; sign >= -1; sign -= 2)
+	{
+		int			n = 0;
+
+		for (int i = 0; i < tile->n; i++)
+		{
+			double	   *row = rows + n * d;
+			double		root;
+
+			if (!(sign * weight[i] > 0))
+				continue;
+			root = sqrt(fabs(weight[i]));
+			row[0] = root;
+			for (int j = 0; j < p; j++)
+				row[j + 1] = root * (tile->x[(size_t) i * p + j] + (params->intercept ? 0 : shift_of(problem, j)));
+			n++;
+		}
+		if (n == 0)
+			continue;
+		for (size_t i = 0; sign < 0 && i < d * d; i++)
+			sum[i] = -sum[i];
+		ml_gram_add(n, (int) d, rows, sum);
+		for (size_t i = 0; sign < 0 && i < d * d; i++)
+			sum[i] = -sum[i];
+	}
+}
+
 static void
 glm_accumulate(const MlProblem *problem, double *state, const MlTile *tile)
 {
@@ -322,6 +260,8 @@ glm_accumulate(const MlProblem *problem, double *state, const MlTile *tile)
 	int			p = problem->p;
 	double	   *rows = state + sums_size(problem);
 	double		eta[ML_TILE_ROWS];
+	double		observed[ML_TILE_ROWS];
+	bool		observes = !fresh && !is_canonical(params);
 
 	if (!fresh)
 		linear_predictors(problem, tile, eta);
@@ -338,14 +278,15 @@ glm_accumulate(const MlProblem *problem, double *state, const MlTile *tile)
 		state[SUM_Y] += w * y;
 		if (problem->pass == 0)
 		{
-			check_target(family, y);
-			state[SUM_SATURATED] += saturated(family, y, w);
+			ml_glm_check_target(family, y);
+			state[SUM_SATURATED] += ml_glm_saturated(family, y, w);
 		}
-		m = mean_at(family, link, fresh ? starting_eta(family, link, y, w) : eta[i]);
+		m = ml_glm_mean(family, link, fresh ? ml_glm_starting_eta(family, link, y, w) : eta[i]);
 		if (!m.valid)
 		{
 			state[SUM_INVALID] += 1;
 			memset(row, 0, sizeof(double) * (p + 2));
+			observed[i] = 0;
 			continue;
 		}
 		root = sqrt(w) * (m.slope / m.sd);
@@ -353,7 +294,12 @@ glm_accumulate(const MlProblem *problem, double *state, const MlTile *tile)
 		if (fresh)				/* regress the working response itself */
 			residual += root * (ml_link_eta(link, m.mu) - (tile->offset ? tile->offset[i] : 0));
 		else
-			state[SUM_VALUE] += w * half_deviance(family, y, &m);
+		{
+			state[SUM_VALUE] += w * ml_glm_half_deviance(family, y, &m);
+			state[SUM_EDGE] += ml_glm_at_edge(family, link, y, &m, problem->carry[MEAN]);
+		}
+		if (observes)
+			observed[i] = root * root + w * ml_glm_curvature(family, link, eta[i], y, &m);
 		row[0] = root;
 		for (int j = 0; j < p; j++)
 			row[j + 1] = root * tile->x[(size_t) i * p + j];
@@ -364,6 +310,8 @@ glm_accumulate(const MlProblem *problem, double *state, const MlTile *tile)
 	}
 	state[SUM_ROWS] += tile->n;
 	ml_gram_add(tile->n, p + 2, rows, state + HEAD);
+	if (observes)
+		observe(problem, state, tile, observed);
 	if (has_null(problem))
 		null_model(problem, state, tile);
 }
@@ -407,6 +355,34 @@ assemble(const Fit *fit, double *b, double sign)
 		b[i] = sign * gram[i * (d + 1) + d];
 		memcpy(h + i * d, gram + i * (d + 1), sizeof(double) * d);
 	}
+	return h;
+}
+
+/*
+ * The Hessian to step by: the observed information if it is well above zero,
+ * measured by the expected one, which is taken otherwise.  Sets the step to stop at.
+ */
+static double *
+choose_hessian(Fit *fit, double *gradient)
+{
+	const double *observed = fit->state + observed_at(fit->problem);
+	double	   *h = assemble(fit, gradient, -1);
+	size_t		d = fit->d;
+	bool		newton = is_canonical(fit->params);
+
+	if (!newton)
+	{
+		for (size_t i = 0; i < d * d; i++)
+			h[i] = observed[i] - LEAST_CURVATURE * h[i];
+		for (size_t j = 0; j < d; j++)
+			h[j * d + j] += fit->l2[j];
+		newton = ml_newton_definite(fit->d, h, fit->fixed);
+		if (newton)
+			memcpy(h, observed, sizeof(double) * d * d);
+		else
+			assemble(fit, gradient, -1);
+	}
+	fit->descent.step_tol = fit->problem->draft ? HUGE_VAL : newton ? NEWTON_STEP_TOL : SCORING_STEP_TOL;
 	return h;
 }
 
@@ -532,19 +508,26 @@ start(Fit *fit)
 					 family_names[fit->params->family], link_names[fit->link]);
 }
 
-/* The start gave impossible means: go halfway to the model of the intercept alone, which has none. */
+/*
+ * The start gave impossible means: go halfway to the model of the intercept alone, which has none
+ * unless an offset takes it there; then the intercept goes further and further inside.
+ */
 static void
 retreat(Fit *fit, const double *old)
 {
 	double	   *point = ml_carry_point(fit->carry);
+	double		inside;
 
 	memcpy(fit->carry, old, sizeof(double) * carry_size(fit->problem));
 	advance_null(fit);
 	if (!fit->params->intercept || fit->problem->pass > 40)
 		ml_fail_data("no starting values were found for family \"%s\" with link \"%s\"",
 					 family_names[fit->params->family], link_names[fit->link]);
+	inside = fit->carry[NULL_BASE];
+	if (fit->params->offset && fit->problem->pass > 8)
+		inside += (fit->link == ML_LINK_LOG ? -1 : 1) * fmax(fabs(inside), 0.1) * ldexp(1, fit->problem->pass - 9);
 	for (int j = 0; j < fit->d; j++)
-		point[j] = ((j == 0 ? fit->carry[NULL_BASE] : 0) + point[j]) / 2;
+		point[j] = ((j == 0 ? inside : 0) + point[j]) / 2;
 }
 
 static void
@@ -673,8 +656,20 @@ conclude(Fit *fit, MlVerdict verdict, MlResult *result)
 {
 	const MlDescent *descent = &fit->descent;
 	const double *direction = NULL;
+	bool		edge = fit->state[SUM_EDGE] > 0 || fit->state[SUM_INVALID] > 0 ||
+		(verdict != ML_VERDICT_CONVERGED && fit->carry[OUTSIDE] >= OUTSIDE_PASSES);
 
-	if (verdict == ML_VERDICT_CONVERGED)
+	if (verdict != ML_VERDICT_DIVERGING && edge)
+	{
+		/* The last step is taken without looking, and might lead outside. */
+		for (int j = 0; j < fit->d && verdict == ML_VERDICT_CONVERGED; j++)
+			ml_carry_point(fit->carry)[j] -= ml_newton_direction(fit->carry, fit->d)[j];
+		result->stop = "means at the edge";
+		ml_warn("glm: some fitted means reach the edge of what family \"%s\" allows with link \"%s\": "
+				"the likelihood may have no maximum inside, and standard errors do not hold; another link helps",
+				family_names[fit->params->family], link_names[fit->link]);
+	}
+	else if (verdict == ML_VERDICT_CONVERGED)
 		result->stop = "gradient below tol";
 	else if (verdict == ML_VERDICT_DIVERGING)
 	{
@@ -696,8 +691,8 @@ conclude(Fit *fit, MlVerdict verdict, MlResult *result)
 				fit->problem->pass + 1, result->stop, descent->step, descent->gradient_max, descent->gradient_tol);
 	}
 	/* After a rejected step the sums belong to another point than the estimates. */
-	result->model = make_model(fit, verdict == ML_VERDICT_CONVERGED || direction, direction);
-	result->converged = verdict == ML_VERDICT_CONVERGED;
+	result->converged = verdict == ML_VERDICT_CONVERGED && !edge;
+	result->model = make_model(fit, result->converged || direction, direction);
 	if (!result->converged)
 	{
 		result->carry = NULL;
@@ -731,7 +726,6 @@ glm_finish(const MlProblem *problem, double *state, MlResult *result)
 	const double *old = usable_carry(problem);
 	double	   *gradient = ml_alloc(problem->p + 1, sizeof(double));
 	Fit			fit = {.problem = problem, .params = problem->params, .state = state, .d = problem->p + 1};
-	bool		canonical;
 	MlVerdict	verdict;
 
 	fit.link = link_of(fit.params);
@@ -746,8 +740,9 @@ glm_finish(const MlProblem *problem, double *state, MlResult *result)
 		memcpy(fit.carry, old, sizeof(double) * result->ncarry);
 	if (problem->pass == 0)
 	{
-		fit.carry[STARTED] = 0;
+		fit.carry[STARTED] = fit.carry[OUTSIDE] = 0;
 		fit.carry[SATURATED] = state[SUM_SATURATED];
+		fit.carry[MEAN] = state[SUM_Y] / state[SUM_WEIGHT];
 		for (int j = 0; j < fit.d; j++)
 			fit.carry[ml_newton_carry_size(fit.d) + j] = fit.fixed[j];
 	}
@@ -768,22 +763,21 @@ glm_finish(const MlProblem *problem, double *state, MlResult *result)
 		return ML_AGAIN;
 	}
 
-	canonical = fit.link == families[fit.params->family].usual;
 	fit.descent.q = fit.d;
 	fit.descent.value = state[SUM_INVALID] > 0 ? INFINITY : state[SUM_VALUE];
-	fit.descent.hessian = assemble(&fit, gradient, -1);
+	fit.descent.hessian = choose_hessian(&fit, gradient);
 	fit.descent.gradient = gradient;
 	fit.descent.l2 = fit.params->l2 > 0 ? fit.l2 : NULL;
 	fit.descent.unit = fit.unit;
 	fit.descent.fixed = fit.fixed;
 	fit.descent.gradient_tol = ml_newton_tol(problem, fit.params->tol) * gradient_scale(&fit);
-	fit.descent.step_tol = problem->draft ? HUGE_VAL : canonical ? NEWTON_STEP_TOL : SCORING_STEP_TOL;
 	fit.descent.size = fit.link == ML_LINK_IDENTITY || fit.link == ML_LINK_INVERSE || fit.link == ML_LINK_SQRT ? 0 : 1;
 	fit.descent.pass = problem->pass;
 	fit.descent.confirm = !problem->draft && fit.params->l2 == 0 && state[SUM_ROWS] <= ML_CONFIRM_ROWS;
 	fit.descent.max_iter = fit.params->max_iter;
 	verdict = ml_newton_advance(&fit.descent, fit.carry, fit.carry);
 	fit.carry[STARTED] = 1;
+	fit.carry[OUTSIDE] += state[SUM_INVALID] > 0;
 	advance_null(&fit);
 	result->objective = fit.descent.objective;
 	if (verdict == ML_VERDICT_AGAIN ||

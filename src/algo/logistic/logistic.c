@@ -2,8 +2,9 @@
  * logistic.c - logistic regression for two or more classes.
  *
  * Minimises sum w logloss + l1 sum |b| + l2/2 sum b^2, the intercept free.
- * Two classes, and more while (p + 1) classes <= NEWTON_LIMIT: Newton over
- * passes (num/newton.c); beyond that limited memory BFGS (num/lbfgs.c).
+ * Two classes, and more while (p + 1) classes <= NEWTON_LIMIT (SMOOTH_LIMIT with
+ * l2 alone): Newton over passes (num/newton.c); beyond that limited memory BFGS
+ * (num/lbfgs.c).
  *
  * Unknowns are class-major, d = p + 1 a class, intercept first, in standardized
  * coordinates; two classes have one block.  Without penalty class 0 is the
@@ -34,6 +35,9 @@ typedef struct LogisticParams
 } LogisticParams;
 
 #define NEWTON_LIMIT 1500		/* unknowns: a Hessian of 18 MB, factored in about 0.1 s */
+#define SMOOTH_LIMIT 200		/* the same with a quadratic penalty: a Newton pass costs as many of BFGS's */
+#define BFGS_ERROR 1e-9			/* of a coefficient, relative to max(1, largest one): what Newton's last step leaves */
+#define NOISE 1e-14				/* of the gradient, per unit of weight: less is rounding */
 #define FIRST_ORDER_PASSES 10	/* BFGS passes that count as one iteration of max_iter */
 #define CHECK_ROWS 128			/* of a matrix, between two looks at interrupts */
 #define ALIAS_TOL 1e-11			/* 1 - R^2 of a column on earlier ones; rounding leaves 1e-14 */
@@ -66,6 +70,13 @@ typedef struct Layout
 	size_t		size;
 } Layout;
 
+/* A quadratic penalty alone: curvature everywhere, and no standard errors to compute. */
+static bool
+is_smooth(const LogisticParams *params)
+{
+	return params->l2 > 0 && !(params->l1 > 0);
+}
+
 static Layout
 layout_of(const MlProblem *problem)
 {
@@ -75,7 +86,7 @@ layout_of(const MlProblem *problem)
 
 	l.d = problem->p + 1;
 	l.blocks = k > 2 ? k : 1;
-	l.newton = k <= 2 || (size_t) l.d * k <= NEWTON_LIMIT;
+	l.newton = k <= 2 || (size_t) l.d * k <= (is_smooth(problem->params) ? SMOOTH_LIMIT : NEWTON_LIMIT);
 	/* q is an int: past 2^31 unknowns no state could be allocated either */
 	if ((double) l.d * l.blocks > 1e8)
 		ml_fail_data("%d columns times %d classes are too many coefficients", problem->p, problem->classes);
@@ -807,6 +818,34 @@ conclude(Fit *fit, MlVerdict verdict, bool separated, MlResult *result)
 	return ML_DONE;
 }
 
+/*
+ * A pass of BFGS.  With a quadratic penalty the error of a coefficient is at most
+ * the length of the gradient over the penalty: where Newton's method could be had
+ * that is what it goes on for, and the answer is as good.
+ */
+static MlVerdict
+first_order(Fit *fit, const double *old)
+{
+	MlDescent  *descent = &fit->descent;
+	double		enough = descent->gradient_tol;
+	MlVerdict	verdict;
+
+	if (is_smooth(fit->params) && !fit->problem->draft && fit->l.q <= NEWTON_LIMIT)
+	{
+		double		least = INFINITY;
+
+		for (int i = 0; i < fit->l.q; i++)
+			if (descent->l2[i] > 0)
+				least = fmin(least, descent->l2[i]);
+		descent->gradient_tol = fmin(enough, fmax(BFGS_ERROR * least, NOISE * fit->state[SUM_WEIGHT]));
+	}
+	verdict = ml_lbfgs_advance(descent, old, fit->carry);
+	descent->gradient_tol = enough;
+	if ((verdict == ML_VERDICT_STALLED || verdict == ML_VERDICT_LIMIT) && descent->gradient_max <= enough)
+		return ML_VERDICT_CONVERGED;
+	return verdict;
+}
+
 static MlStep
 logistic_finish(const MlProblem *problem, double *state, MlResult *result)
 {
@@ -853,7 +892,7 @@ logistic_finish(const MlProblem *problem, double *state, MlResult *result)
 	if (l->newton)
 		verdict = ml_newton_advance(&fit.descent, old, fit.carry);
 	else
-		verdict = ml_lbfgs_advance(&fit.descent, old, fit.carry);
+		verdict = first_order(&fit, old);
 	result->objective = fit.descent.objective;
 	/* Every row strictly on its side of a hyperplane proves that there is no maximum. */
 	separated = !fit.penalized && state[SUM_WRONG] <= 0;
