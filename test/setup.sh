@@ -83,6 +83,12 @@ copy_server()
 	cp -a "$share" "$WORK/usr/share/postgresql/"
 	ln -s /usr/include/postgresql "$WORK/usr/include/postgresql"
 	BIN=$WORK/usr/lib/postgresql/$PG_MAJOR/bin
+	# Ubuntu's of 14 does not look where it lies.
+	if [ "$("$BIN/pg_config" --bindir)" != "$BIN" ]; then
+		mv "$BIN/pg_config" "$BIN/pg_config.moved"
+		printf '#!/bin/sh\n"$0.moved" "$@" | sed "s,\\(^\\|= \\)/usr/,\\1%s/usr/,"\n' "$WORK" >"$BIN/pg_config"
+		chmod 755 "$BIN/pg_config"
+	fi
 }
 
 # The checkout may be read-only, or closed to the user that builds.

@@ -47,7 +47,7 @@ extern void ml_catalog_resolve_again(const char *text, MlPrivilege need, MlModel
 
 /* From now on this version, in the current statement; 40001 if another call has used the other one. */
 extern void ml_catalog_stay(const char *text, int64 version_id);
-extern void ml_catalog_changed_columns(const char *name) pg_attribute_noreturn();
+extern void ml_catalog_changed_columns(const char *name) ML_NORETURN;
 
 /* Tells snapshots apart. */
 typedef struct MlSnapshotTag
@@ -68,7 +68,7 @@ extern void ml_catalog_check(int64 version_id, MlPrivilege need);
 
 /* The stored value, detoasted, in the current context.  No privilege check; 42704 when gone. */
 extern struct varlena *ml_catalog_payload(int64 version_id);
-extern void ml_catalog_version_missing(int64 version_id) pg_attribute_noreturn();
+extern void ml_catalog_version_missing(int64 version_id) ML_NORETURN;
 
 /* Its head (ml_model_head) and its model; NULL when gone, or of another model than the wanted one, unless that is 0. */
 extern struct varlena *ml_catalog_head_if_any(int64 version_id, int64 wanted, int64 *model_id);

@@ -191,7 +191,7 @@ scan_parallel(MlTraining *t, MlState *empty, const int *columns, int n, bool sto
 		: t->source->parted ? "s.ctid, s.tableoid" : "s.ctid, 0::pg_catalog.oid";
 	MlState    *state = empty;
 	StringInfoData sql;
-	Datum		result;
+	Datum		result = (Datum) 0;
 	bool		isnull;
 
 	initStringInfo(&sql);

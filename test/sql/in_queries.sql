@@ -29,7 +29,10 @@ SELECT ml_create_view('late', 'late_p', 'trips', 'true');
 SELECT id, class, probability FROM late_p WHERE id IN (1, 5) ORDER BY id;
 SELECT ml_create_view('band', 'bands', 'trips', security_invoker => false);
 SELECT class, min(probability), count(*) FROM bands GROUP BY 1 ORDER BY 1;
-SELECT relname, reloptions FROM pg_class WHERE relkind = 'v' AND relnamespace = 'work'::regnamespace ORDER BY 1;
+-- 14 has no security_invoker
+SELECT current_setting('server_version_num')::int >= 150000 AS has_invoker \gset
+SELECT relname, reloptions IS NOT DISTINCT FROM CASE WHEN relname <> 'bands' AND :'has_invoker' THEN '{security_invoker=true}'::text[] END AS as_told
+	FROM pg_class WHERE relkind = 'v' AND relnamespace = 'work'::regnamespace ORDER BY 1;
 -- it replaces its own views only
 SELECT ml_create_view('minutes', 'eta', 'SELECT * FROM trips WHERE km > 5');
 SELECT min(km) FROM eta;
@@ -97,7 +100,8 @@ SELECT ml_grant('band', 'regress_ml_reader', 'predict'), ml_grant('minutes', 're
 REVOKE SELECT ON trips FROM regress_ml_reader;
 SET ROLE regress_ml_reader;
 SELECT count(class) FROM bands;
-SELECT count(prediction) FROM eta;
+SELECT CASE WHEN :'has_invoker' THEN 'eta' ELSE 'trips' END AS denied \gset
+SELECT count(*) FROM :denied;
 SELECT round(predict_minutes(1, true)::numeric, 3) IS NOT NULL AS predicted;
 SELECT ml_to_sql('minutes');
 SELECT ml_create_view('band', 'work.theirs', 'trips');

@@ -95,7 +95,8 @@ for my $line (split /\n/, slurp_file("$dir/cases"))
 			max(difference(all_contributions('$name', r), contributions)) FILTER (WHERE contributions IS NOT NULL)
 		FROM case_row, LATERAL (SELECT as_row(f_names(cardinality(x)), x) AS r) r
 SQL
-	cmp_ok($worst, '<=', $rounding, "$name: $rows predictions are XGBoost's but for float32 rounding ($worst)");
+	# e to a margin makes the margin's absolute error a relative one: 2.2e-6 with XGBoost 3.0.0
+	cmp_ok($worst, '<=', $objective eq 'survival:cox' ? 2 * $rounding : $rounding, "$name: $rows predictions are XGBoost's but for float32 rounding ($worst)");
 	is($same, 't', "$name: JSON and UBJSON give the same");
 	cmp_ok($explained, '<=', 10 * $rounding, "$name: so are contributions ($explained)") unless $name eq 'softprob2';
 }

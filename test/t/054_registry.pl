@@ -17,6 +17,7 @@ $node->start;
 my $train = q{SELECT version FROM ml_train('m', 'SELECT x, y FROM t', target => 'y', algorithm => 'linear')};
 
 sub sql { return $node->safe_psql('postgres', $_[0]); }
+my $super = sql('SELECT current_user');
 
 sub fails
 {
@@ -107,7 +108,7 @@ fails('d', 'boss', $_, qr/permission denied|must be owner|cannot drop|requires i
 	'CREATE TRIGGER mine BEFORE INSERT ON ml.audit_log FOR EACH ROW EXECUTE FUNCTION ml.audit_guard()',
 	'CREATE INDEX ON ml.audit_log (action)', 'ALTER TABLE ml.audit_log OWNER TO boss', 'CREATE OR REPLACE FUNCTION ml.audit_guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN new; END $$';
 boss('d', q{ALTER SCHEMA ml RENAME TO was; CREATE SCHEMA ml; CREATE TABLE ml.audit_log AS SELECT 1 AS x; ALTER EXTENSION ml_ext ADD TABLE ml.audit_log});
-fails('d', 'postgres', $train, qr/does not belong to extension/, 'another schema is no way around it');
+fails('d', $super, $train, qr/does not belong to extension/, 'another schema is no way around it');
 boss('d', q{ALTER EXTENSION ml_ext DROP TABLE ml.audit_log; DROP SCHEMA ml CASCADE; ALTER SCHEMA was RENAME TO ml});
 
 my $dump = $node->basedir . '/dump.sql';
@@ -123,7 +124,7 @@ is(boss('e', 'SELECT current_version, last_version FROM ml.model'), '2|3', 'trai
 
 # ---- roles that leave, seen from another database ----
 
-fails('postgres', 'postgres', 'DROP ROLE user1', qr/1 object in database d\n.*1 object in database e/s, 'a role with a grant elsewhere cannot be dropped');
+fails('postgres', $super, 'DROP ROLE user1', qr/1 object in database d\n.*1 object in database e/s, 'a role with a grant elsewhere cannot be dropped');
 sql('DROP DATABASE e');
 $node->safe_psql('d', q{SELECT ml_revoke('m', 'user1', 'predict')});
 sql('DROP ROLE user1');
@@ -133,7 +134,7 @@ $node->safe_psql('d', "DELETE FROM pg_shdepend WHERE objid = 'ml.roles'::regclas
 like($node->safe_psql('d', 'SELECT * FROM ml_verify(false)'), qr/role "(ds|approvers)" can be dropped although models need it/, 'what is not known is reported');
 $node->safe_psql('d', q{SELECT ml_reassign('ds', 'ds'), ml_reassign('approvers', 'approvers')});
 is($node->safe_psql('d', 'SELECT * FROM ml_verify()'), '', 'and mended');
-fails('postgres', 'postgres', 'DROP ROLE ds', qr/cannot be dropped/, 'so that the role stays');
+fails('postgres', $super, 'DROP ROLE ds', qr/cannot be dropped/, 'so that the role stays');
 # A role that is gone all the same: nobody gets what it had.
 $node->safe_psql('d', q{DELETE FROM pg_shdepend WHERE objid = 'ml.roles'::regclass; DELETE FROM pg_authid WHERE rolname = 'ds';
 	CREATE ROLE ds LOGIN});

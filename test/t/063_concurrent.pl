@@ -90,10 +90,11 @@ sub start_pgbench
 
 my %sessions = (simple => 33, prepared => 34, extended => 31, parallel => 2);
 my (%out, %run);
+my $forced = sql(q{SELECT name FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query')});	# its name from 16 on
 for my $mode (sort keys %sessions)
 {
 	$out{$mode} = '';
-	$run{$mode} = start_pgbench(\$out{$mode}, $mode eq 'parallel' ? '-c force_parallel_mode=on -c max_parallel_workers_per_gather=1' : '',
+	$run{$mode} = start_pgbench(\$out{$mode}, $mode eq 'parallel' ? "-c $forced=on -c max_parallel_workers_per_gather=1" : '',
 		'-c', $sessions{$mode}, '-M', $mode eq 'parallel' ? 'simple' : $mode, @files);
 }
 my $changes = '';

@@ -179,6 +179,25 @@ sub fresh
 	return $node;
 }
 
+sub upgrade
+{
+	my ($prefix, $old, $new, @more) = @_;
+	chdir($new->basedir) or die $!;
+	return run_log([ 'pg_upgrade', '--no-sync', '-d', $old->data_dir, '-D', $new->data_dir, '-b', "$prefix/bin", '-B', "$new_prefix/bin",
+			'-s', $new->host, '-p', $old->port, '-P', $new->port, @more ]);
+}
+
+# Whether the two servers can do it at all: minor releases of an older version may write what the newer one's do not know yet.
+sub servers_can
+{
+	my ($prefix, $major) = @_;
+	my $old = fresh("plain_$major", install_path => $prefix);
+	$old->start;
+	$old->safe_psql('postgres', 'CREATE TABLE plain (a int)');
+	$old->stop;
+	return upgrade($prefix, $old, fresh("plain_new_$major"));
+}
+
 foreach my $prefix (@old)
 {
 	my ($major) = told($prefix, 'version') =~ /(\d+)/;
@@ -199,10 +218,18 @@ foreach my $prefix (@old)
 	foreach my $mode ('copy', 'link')
 	{
 		my $new = fresh("new_${major}_$mode");
-		chdir($new->basedir) or die $!;
-		command_ok([ 'pg_upgrade', '--no-sync', '-d', $old->data_dir, '-D', $new->data_dir, '-b', "$prefix/bin", '-B', "$new_prefix/bin",
-				'-s', $new->host, '-p', $old->port, '-P', $new->port, $mode eq 'link' ? ('--link') : () ],
-			"$major to $new_major by $mode: pg_upgrade");
+		my $done = upgrade($prefix, $old, $new, $mode eq 'link' ? ('--link') : ());
+		if (!$done && !servers_can($prefix, $major))
+		{
+		  SKIP:
+			{
+				my $reason = told($prefix, 'version') . " cannot be upgraded to $new_major, with or without ml_ext: " . told($new_prefix, 'version');
+				diag($reason);
+				skip $reason, 1;
+			}
+			last;
+		}
+		ok($done, "$major to $new_major by $mode: pg_upgrade") or last;
 		$new->start;
 		foreach my $db (sort keys %maker)
 		{
