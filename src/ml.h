@@ -291,6 +291,9 @@ extern void *ml_alloc(size_t count, size_t size);
 /* Gives memory of ml_alloc back before the training ends. */
 extern void ml_free(void *pointer);
 
+/* memcpy of what may be large: interrupts are let through on the way. */
+extern void ml_copy(void *to, const void *from, size_t bytes);
+
 /* Bytes that ml_alloc would still give; to be asked before a choice between memory and file. */
 extern size_t ml_memory_left(void);
 

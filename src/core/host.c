@@ -172,7 +172,7 @@ ml_alloc_copy(const void *from, Size bytes)
 }
 
 void
-ml_copy(void *to, const void *from, Size bytes)
+ml_copy(void *to, const void *from, size_t bytes)
 {
 	for (Size at = 0; at < bytes; at += TOUCH_BYTES)
 	{

@@ -46,7 +46,6 @@ extern void ml_budget_check(Size bytes, const char *what);
  */
 extern void *ml_alloc_zeroed(Size bytes);
 extern void *ml_alloc_copy(const void *from, Size bytes);
-extern void ml_copy(void *to, const void *from, Size bytes);
 
 /*
  * While set, ml_warn appends a copy of each distinct message here (allocated in

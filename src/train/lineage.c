@@ -57,8 +57,8 @@ ml_training_fingerprint(MlTraining *t)
 {
 	MlFingerprint *sum = &t->fingerprint;
 	const MlSchema *schema = t->schema;
-	double	  **hashes = palloc0((schema->ncolumns + 1) * sizeof(double *));
-	double	   *row = palloc((schema->ncells + 1) * sizeof(double));
+	double	  **hashes;
+	double	   *row;
 	int			places[] = {t->at_w, t->at_offset, t->at_order, t->at_group};
 	MlRowView	view = {{0}};
 	int			got;
@@ -66,6 +66,8 @@ ml_training_fingerprint(MlTraining *t)
 	/* Summed up on the way in, if all that came in is used. */
 	if (ml_plain_fingerprint(t) && t->width == t->stored_width && t->core.impute != ML_IMPUTE_DROP)
 		return;
+	hashes = palloc0((schema->ncolumns + 1) * sizeof(double *));
+	row = palloc((schema->ncells + 1) * sizeof(double));
 	memset(sum, 0, sizeof(*sum));
 	for (int i = 0; i < schema->ncolumns; i++)
 		if (schema->columns[i].kind == ML_CATEGORY)

@@ -344,6 +344,13 @@ ml_check_interrupts(void)
 }
 
 void
+ml_copy(void *to, const void *from, size_t bytes)
+{
+	if (bytes > 0)
+		memcpy(to, from, bytes);
+}
+
+void
 ml_report_iteration(int iteration, double objective)
 {
 	ml_check_interrupts();

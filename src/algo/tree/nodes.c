@@ -12,20 +12,14 @@
 
 #include "growing.h"
 
-#define COPY_BYTES ((size_t) 4 << 20)	/* between two looks at interrupts */
-
 /* The larger copy of an array of ml_alloc. */
 static void *
 grown(void *old, size_t count, size_t room, size_t size)
 {
 	void	   *new = ml_alloc(room, size);
 
-	/* to clear some 100 MB takes as long as is allowed, and so does copying them */
-	for (size_t at = 0; at < count * size; at += COPY_BYTES)
-	{
-		ml_check_interrupts();
-		memcpy((char *) new + at, (const char *) old + at, count * size - at < COPY_BYTES ? count * size - at : COPY_BYTES);
-	}
+	ml_check_interrupts();		/* to clear some 100 MB takes as long as is allowed */
+	ml_copy(new, old, count * size);
 	if (old != NULL)
 		ml_free(old);
 	return new;

@@ -42,7 +42,6 @@
 #define MAX_OUTPUTS 1000000
 #define MAX_LEVELS ((1 << 24) + 1)
 #define NODES_PER_CHECK 0xffff	/* between two looks at interrupts */
-#define COPY_BYTES ((size_t) 4 << 20)	/* likewise */
 #define THRESHOLDS 512			/* read at a time */
 
 /* ---- construction ---- */
@@ -72,11 +71,8 @@ enlarged_copy(const void *array, size_t size, uint32_t used, uint32_t room)
 {
 	void	   *larger = ml_alloc(room, size);
 
-	for (size_t at = 0; at < size * used; at += COPY_BYTES)
-	{
-		ml_check_interrupts();
-		memcpy((char *) larger + at, (const char *) array + at, size * used - at < COPY_BYTES ? size * used - at : COPY_BYTES);
-	}
+	ml_check_interrupts();
+	ml_copy(larger, array, size * used);
 	return larger;
 }
 
