@@ -529,6 +529,8 @@ test_same(void)
 		{"gini, twelve classes", {.criterion = ML_SPLIT_GINI, .classes = 12, .min_child_rows = 2}},
 		{"gini, thirty classes, best first", {.criterion = ML_SPLIT_GINI, .classes = 30, .max_leaves = 60, .best_first = true}},
 		{"gini, thirty classes, random cuts", {.max_depth = 9, .criterion = ML_SPLIT_GINI, .classes = 30, .random_cut = true, .colsample_node = 0.5}},
+		{"entropy, twelve classes", {.criterion = ML_SPLIT_ENTROPY, .classes = 12, .min_child_rows = 2}},
+		{"entropy, thirty classes, random cuts", {.max_depth = 9, .criterion = ML_SPLIT_ENTROPY, .classes = 30, .random_cut = true, .colsample_node = 0.5}},
 	};
 	static const Manner manners[] = {
 		{"as it comes", 1, 0, true, false, false},
@@ -749,6 +751,8 @@ main(void)
 	test_exhaustive("five classes, entropy", ML_SPLIT_ENTROPY, 5, true, 0, 0);
 	test_exhaustive("twenty classes, gini", ML_SPLIT_GINI, 20, true, 0, 0);
 	test_exhaustive("twenty classes, categories, gini", ML_SPLIT_GINI, 20, true, 3, 6);
+	test_exhaustive("twenty classes, entropy", ML_SPLIT_ENTROPY, 20, true, 0, 0);
+	test_exhaustive("twenty classes, categories, entropy", ML_SPLIT_ENTROPY, 20, true, 3, 6);
 	test_monotone();
 	test_interactions();
 	test_best_first();
