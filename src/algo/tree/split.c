@@ -11,7 +11,8 @@
  * the right; otherwise they go where more weight goes.  Levels of a category are sorted by
  * T(G) / (H + l2), or the share of a class, and cut like numbers, which finds the best set for
  * l1 = l2 = 0 (Fisher 1958) and two classes (Breiman et al. 1984); for more classes each of the
- * ORDERS heaviest orders the levels once.  Levels that the node has no rows of go with missing values.
+ * ORDERS heaviest orders the levels once.  The best set of k levels gains up to k times what one level does by
+ * chance, hence rows_per_level.  Levels that the node has no rows of go with missing values.
  *
  * Between bins that have rows lie any number of empty ones: the cut is the one
  * nearest to the middle of what is empty, as exact algorithms cut half way.
@@ -749,6 +750,7 @@ search_levels(MlSearch *search, const MlNode *node, const int64_t *counts, Sweep
 		return;
 	}
 	if (search->matrix->bins[feature].levels <= growth->one_hot_levels ||
+		node->rows < (double) growth->rows_per_level * sweep->k ||
 		(growth->one_hot_above > 0 && search->matrix->bins[feature].levels > growth->one_hot_above))
 	{
 		sweep->single = true;
