@@ -52,5 +52,19 @@ for my $row (split /\n/, $psql->('SELECT * FROM reference ORDER BY file'))
 	my $mean = $sum / 5;
 	cmp_ok($mean, '>', $expected - $tolerance, sprintf '%s: %s %.4f, XGBoost %.4f', $name, $metric, $mean, $expected);
 }
+
+# A category of 100 levels with few rows each: sets of levels, ordered by their gradients, would fit noise.
+$psql->(<<'SQL');
+CREATE TABLE levels AS SELECT i, 'k' || k AS k, 'l' || l AS l, x, sin(k * 12.9898) + sin(l * 78.233) * x + x + e AS y
+FROM (SELECT i, (hashint4(i) & 1048575) % 100 AS k, (hashint4(i + 100000) & 1048575) % 100 AS l,
+	(hashint4(i + 200000) & 65535) / 32768.0::float8 - 1 AS x, (hashint4(i + 300000) & 65535) / 16384.0::float8 - 2 AS e
+	FROM generate_series(1, 8000) i) t;
+SQL
+my @r2 = map {
+	$psql->("SELECT ml_train('m', 'SELECT k, l, x, y FROM levels WHERE i <= 4000', 'y', 'gradient_boosting', '{\"one_hot_levels\": $_}', holdout => 0)");
+	$psql->("SELECT ml_r2(y, ml_predict('m', t)) FROM levels t WHERE i > 4000");
+} (64, 100, 0);
+cmp_ok($r2[0], '>', $r2[1] - 0.005, sprintf 'categories of 100 levels: r2 %.4f, one level against the rest %.4f, always sets %.4f', @r2);
+cmp_ok($r2[0], '>', $r2[2] + 0.02, 'and that is better than sets where levels have few rows');
 $node->stop;
 done_testing();

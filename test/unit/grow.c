@@ -160,13 +160,19 @@ best_set(const Sample *s, const MlGrowth *growth, const int *rows, int n, int fe
 	bool		goes[MOST_ROWS];
 	double		best = -INFINITY;
 	int			levels = s->levels[feature];
+	int			seen = 0;
+	bool		single;
 
+	for (int i = 0; i < n; i++)
+		if (!isnan(s->x[rows[i] * s->p + feature]))
+			seen |= 1 << (int) s->x[rows[i] * s->p + feature];
+	single = levels <= growth->one_hot_levels || n < growth->rows_per_level * __builtin_popcount(seen);
 	for (int set = 0; set < 1 << (levels + 1); set++)
 	{
 		int			size = __builtin_popcount(set & ((1 << levels) - 1));
 
 		/* one against the rest */
-		if (levels <= growth->one_hot_levels && size > 1 && size < levels)
+		if (single && size > 1 && size < levels)
 		{
 			int			left = -1;
 			int			right = -1;
@@ -314,7 +320,8 @@ test_exhaustive(const char *what, MlCriterion criterion, int classes, bool missi
 		Sample		s;
 		int			rows[MOST_ROWS];
 		MlGrowth	growth = {.criterion = criterion, .classes = classes, .max_depth = 1 + below(6),
-			.g_unit = 0.01 / 7, .h_unit = 1 / 7.0, .one_hot_levels = one_hot, .seed = round, .few_rows = below(2),
+			.g_unit = 0.01 / 7, .h_unit = 1 / 7.0, .one_hot_levels = one_hot,
+			.rows_per_level = levels > 0 && below(2) ? 5 : 0, .seed = round, .few_rows = below(2),
 			.packed = criterion == ML_SPLIT_GRADIENT && below(2)};
 		MlGrower   *grower;
 		MlMatrix   *matrix;
@@ -529,6 +536,8 @@ test_same(void)
 		{"gini, twelve classes", {.criterion = ML_SPLIT_GINI, .classes = 12, .min_child_rows = 2}},
 		{"gini, thirty classes, best first", {.criterion = ML_SPLIT_GINI, .classes = 30, .max_leaves = 60, .best_first = true}},
 		{"gini, thirty classes, random cuts", {.max_depth = 9, .criterion = ML_SPLIT_GINI, .classes = 30, .random_cut = true, .colsample_node = 0.5}},
+		{"entropy, twelve classes", {.criterion = ML_SPLIT_ENTROPY, .classes = 12, .min_child_rows = 2}},
+		{"entropy, thirty classes, random cuts", {.max_depth = 9, .criterion = ML_SPLIT_ENTROPY, .classes = 30, .random_cut = true, .colsample_node = 0.5}},
 	};
 	static const Manner manners[] = {
 		{"as it comes", 1, 0, true, false, false},
@@ -749,6 +758,8 @@ main(void)
 	test_exhaustive("five classes, entropy", ML_SPLIT_ENTROPY, 5, true, 0, 0);
 	test_exhaustive("twenty classes, gini", ML_SPLIT_GINI, 20, true, 0, 0);
 	test_exhaustive("twenty classes, categories, gini", ML_SPLIT_GINI, 20, true, 3, 6);
+	test_exhaustive("twenty classes, entropy", ML_SPLIT_ENTROPY, 20, true, 0, 0);
+	test_exhaustive("twenty classes, categories, entropy", ML_SPLIT_ENTROPY, 20, true, 3, 6);
 	test_monotone();
 	test_interactions();
 	test_best_first();

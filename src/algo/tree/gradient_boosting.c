@@ -21,6 +21,7 @@
 #define NO_ROWS_SCORE 40.0		/* log-odds of a class without rows, as logistic regression has it */
 #define LEAST_MEAN 1e-12		/* for the logarithm, when every target is 0 */
 #define POISSON_STEP 0.7		/* XGBoost's */
+#define ROWS_PER_LEVEL 100		/* LightGBM's min_data_per_group: chance then gains a set less than 1 % of the node's squares */
 
 static const char *const objective_names[] = {
 	"auto", "squared", "absolute", "huber", "quantile", "poisson", "gamma", "tweedie", "logistic", "softmax",
@@ -45,7 +46,7 @@ static const MlParam boosting_params[] = {
 	ML_PARAM_INT, FIELD(max_leaves), "0", 0, 1000000},
 	{"max_bin", "bins of a numeric column",
 	ML_PARAM_INT, FIELD(max_bin), "256", 2, ML_MAX_BIN},
-	{"one_hot_levels", "categories of at most so many levels are split one level against the rest, others as sets",
+	{"one_hot_levels", "categories of at most so many levels are split one level against the rest, others as sets where a node has 100 rows a level; 0: always as sets",
 	ML_PARAM_INT, FIELD(one_hot_levels), "64", 0, 1000000},
 	{"min_child_weight", "least sum of curvatures in a leaf (rows, for squared loss)",
 	ML_PARAM_REAL, FIELD(min_child_weight), "1", 0, 1e300},
@@ -194,6 +195,7 @@ set_growth(MlBoosting *b)
 		.colsample_level = params->colsample_level,
 		.colsample_node = params->colsample_node,
 		.one_hot_levels = params->one_hot_levels,
+		.rows_per_level = params->one_hot_levels > 0 ? ROWS_PER_LEVEL : 0,
 		.monotone = b->problem->monotone,
 		.nsets = b->problem->nsets,
 		.sets = b->problem->sets,

@@ -37,6 +37,7 @@ typedef struct MlGrowth
 	bool		random_cut;		/* one random threshold for each column tried, as extremely randomized trees do */
 	int			one_hot_levels; /* categories with at most so many levels are split one against the rest */
 	int			one_hot_above;	/* and those with more than so many, unless 0: the best set of many levels fits noise */
+	int			rows_per_level;	/* sets only in nodes of so many rows a level that they have; 0: in all */
 	bool		random_ties;	/* of columns that gain the same the node takes one at random; otherwise the first */
 	const signed char *monotone;
 	int			nsets;

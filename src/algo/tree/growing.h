@@ -123,7 +123,10 @@ typedef struct MlSearch
 	int64_t    *counts;			/* classes: of a node that has no place for them */
 	int		   *present;		/* classes: those that a node has */
 	int64_t    *mine;			/* classes: the left side's, zero between uses */
-	int64_t		squares;		/* by rows: of the node's counts, their sum */
+	int64_t		own;			/* by rows: of the node's counts, the sum of what they add to a score */
+	double	   *term;			/* ENTROPY: c log2 c of small c */
+	double		term_scale;		/* of the node of this weight: */
+	int64_t		term_weight;
 	MlSplit		best;
 } MlSearch;
 

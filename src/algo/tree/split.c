@@ -5,13 +5,14 @@
  * score(G, H) = T(G)^2 / (H + l2), T the soft threshold at l1.  Where values are
  * limited (max_step, monotone columns) the score is that of the limited value v:
  * -(2 G v + (H + l2) v^2 + 2 l1 |v|).  GINI: sum of squared class weights over the
- * weight; ENTROPY: sum of c log2 c - W log2 W.  All are in units of weight.
+ * weight; ENTROPY: sum of c log2 c - W log2 W, in whole numbers.  All are in units of weight.
  *
  * Missing values, when the node has some, are tried on both sides, and alone on
  * the right; otherwise they go where more weight goes.  Levels of a category are sorted by
  * T(G) / (H + l2), or the share of a class, and cut like numbers, which finds the best set for
  * l1 = l2 = 0 (Fisher 1958) and two classes (Breiman et al. 1984); for more classes each of the
- * ORDERS heaviest orders the levels once.  Levels that the node has no rows of go with missing values.
+ * ORDERS heaviest orders the levels once.  The best set of k levels gains up to k times what one level does by
+ * chance, hence rows_per_level.  Levels that the node has no rows of go with missing values.
  *
  * Between bins that have rows lie any number of empty ones: the cut is the one
  * nearest to the middle of what is empty, as exact algorithms cut half way.
@@ -26,6 +27,8 @@
 
 #define ORDERS 8				/* classes that sort levels: the work grows with classes squared */
 #define ROUNDING 1e-13			/* of a score: gains below are rounding errors */
+#define TERMS 4096				/* c log2 c of small c, in the L1 cache */
+#define TERM_BITS 52			/* of the greatest of a node: a double has no more */
 
 /* The cuts that a column offers, and the best of them. */
 typedef struct Sweep
@@ -40,6 +43,7 @@ typedef struct Sweep
 	int			only;			/* the only cut to look at, or -1 */
 	bool		single;			/* left goes order[i] alone */
 	int			sign;			/* of a monotone column */
+	double		noise;			/* what rounding may do to a gain, beside ROUNDING */
 	double		score;
 	int			at;				/* -1: none */
 	bool		missing_left;
@@ -100,6 +104,12 @@ ml_search_create(MlSearch *search, const MlMatrix *matrix, const MlGrowth *growt
 	search->counts = ml_alloc(plan->classes, sizeof(int64_t));
 	search->present = ml_alloc(plan->classes, sizeof(int));
 	search->mine = ml_alloc(plan->classes, sizeof(int64_t));
+	if (growth->criterion == ML_SPLIT_ENTROPY)
+	{
+		search->term = ml_alloc(TERMS, sizeof(double));
+		for (int c = 1; c < TERMS; c++)
+			search->term[c] = c * log2(c);
+	}
 	ml_search_set(search, growth);
 }
 
@@ -128,6 +138,8 @@ ml_search_free(MlSearch *search)
 	ml_free(search->counts);
 	ml_free(search->present);
 	ml_free(search->mine);
+	if (search->term != NULL)
+		ml_free(search->term);
 }
 
 void
@@ -170,18 +182,15 @@ score_at(const MlGrowth *growth, double g, double h, double value)
 }
 
 static inline double
-score_mass(bool gini, int classes, const double *mass, double weight)
+score_mass(int classes, const double *mass, double weight)
 {
 	double		sum = 0;
 
 	if (weight <= 0)
 		return 0;
 	for (int c = 0; c < classes; c++)
-		if (gini)
-			sum += mass[c] * mass[c];
-		else if (mass[c] > 0)
-			sum += mass[c] * log2(mass[c]);
-	return gini ? sum / weight : sum - weight * log2(weight);
+		sum += mass[c] * mass[c];
+	return sum / weight;
 }
 
 /* ---- sweeps ---- */
@@ -246,9 +255,9 @@ sweep_gradient(const MlSearch *search, const MlNode *node, Sweep *sweep, bool bo
 	}
 }
 
-/* present: the numbers of the classes to look at, NULL: all of them. */
+/* GINI.  present: the numbers of the classes to look at, NULL: all of them. */
 static inline void
-sweep_classes(const MlSearch *search, const MlNode *node, const int64_t *counts, Sweep *sweep, bool gini,
+sweep_classes(const MlSearch *search, const MlNode *node, const int64_t *counts, Sweep *sweep,
 			  int classes, const int *present)
 {
 	double	   *left = search->mass;
@@ -295,7 +304,7 @@ sweep_classes(const MlSearch *search, const MlNode *node, const int64_t *counts,
 				continue;
 			if (search->counted && (n < search->min_rows || (int64_t) node->rows - n < search->min_rows))
 				continue;
-			score = score_mass(gini, classes, left, weight) + score_mass(gini, classes, right, rest);
+			score = score_mass(classes, left, weight) + score_mass(classes, right, rest);
 			if (score > sweep->score)
 			{
 				sweep->score = score;
@@ -307,13 +316,130 @@ sweep_classes(const MlSearch *search, const MlNode *node, const int64_t *counts,
 }
 
 /*
- * GINI, row by row: when weight w of a class moves, its square in the sum of the left side grows by w (2 left + w), and that of the
- * right one shrinks by w (2 right - w).  All of it are whole numbers below 2^53, of which sweep_classes makes the same scores.
+ * What the score of a cut is made of.  When weight w of a class moves to the left, what that class adds on each side
+ * changes and nothing else does.  All of it are whole numbers, so a score does not depend on the way to it.
  */
-static void
-sweep_rows(MlSearch *search, const MlNode *node, const int64_t *counts, Sweep *sweep)
+typedef struct Sides
 {
-	int64_t    *left = search->mine;
+	int64_t		weight;			/* of the left side */
+	int64_t		rows;
+	int64_t		left;			/* GINI: sum of squares; ENTROPY: of c log2 c */
+	int64_t		right;
+} Sides;
+
+/* c log2 c, in units that the node's weight W sets: W log2 W is below 2^TERM_BITS, and so are all sums. */
+static inline int64_t
+term_of(const MlSearch *search, int64_t c)
+{
+	double		term = c < TERMS ? search->term[c] : (double) c * log2((double) c);
+
+	return (int64_t) (term * search->term_scale + 0.5);
+}
+
+static void
+scale_terms(MlSearch *search, int64_t weight)
+{
+	int			exponent;
+
+	if (search->term_weight == weight)
+		return;
+	search->term_weight = weight;
+	frexp(weight > 1 ? (double) weight * log2((double) weight) : 1, &exponent);
+	search->term_scale = ldexp(1, TERM_BITS - exponent);
+}
+
+static inline void
+move_left(const MlSearch *search, bool gini, const int64_t *counts, int class, int64_t w, Sides *sides)
+{
+	int64_t		mine = search->mine[class];
+	int64_t		others = counts[class] - mine;
+
+	if (gini)
+	{
+		sides->left += w * (2 * mine + w);
+		sides->right -= w * (2 * others - w);
+	}
+	else
+	{
+		sides->left += term_of(search, mine + w) - term_of(search, mine);
+		sides->right += term_of(search, others - w) - term_of(search, others);
+	}
+	search->mine[class] = mine + w;
+	sides->weight += w;
+}
+
+/* Keeps the cut at bin i if it is the best of the sweep. */
+static inline void
+try_sides(const MlSearch *search, bool gini, const MlNode *node, const Sides *sides, int side, int i, Sweep *sweep)
+{
+	int64_t		rest = node->h - sides->weight;
+	double		score;
+
+	if (sides->weight < search->min_h || rest < search->min_h || (sweep->only >= 0 && i != sweep->only))
+		return;
+	if (search->counted && (sides->rows < search->min_rows || (int64_t) node->rows - sides->rows < search->min_rows))
+		return;
+	if (gini)
+		score = (double) sides->left / (double) sides->weight + (double) sides->right / (double) rest;
+	else
+		score = (double) (sides->left - term_of(search, sides->weight) + sides->right - term_of(search, rest));
+	if (score > sweep->score)
+	{
+		sweep->score = score;
+		sweep->at = i;
+		sweep->missing_left = side;
+	}
+}
+
+/* The sides before any bin went left: missing values alone do, if they are to. */
+static Sides
+begin_sides(const MlSearch *search, const int64_t *counts, int n, int64_t own, const int64_t *missing)
+{
+	Sides		sides = {.right = own};
+
+	for (int c = 0; c < n; c++)
+	{
+		int			class = search->present[c];
+
+		search->mine[class] = 0;
+		if (missing != NULL && missing[class] != 0)
+			move_left(search, false, counts, class, missing[class], &sides);
+	}
+	sides.rows = missing != NULL && search->counted ? missing[search->classes] : 0;
+	return sides;
+}
+
+/* ENTROPY.  The node has n classes, those in search->present, whose terms add up to `own`. */
+static void
+sweep_entropy(const MlSearch *search, const MlNode *node, const int64_t *counts, int n, int64_t own, Sweep *sweep)
+{
+	for (int side = 0; side <= (sweep->missing != NULL); side++)
+	{
+		const int64_t *missing = side ? sweep->missing : NULL;
+		Sides		sides = begin_sides(search, counts, n, own, missing);
+
+		for (int i = 0; i < sweep->k; i++)
+		{
+			const int64_t *cell = sweep->cells + (size_t) search->width * sweep->order[i];
+
+			if (sweep->single && i > 0)
+				sides = begin_sides(search, counts, n, own, missing);
+			for (int c = 0; c < n; c++)
+				if (cell[search->present[c]] != 0)
+					move_left(search, false, counts, search->present[c], cell[search->present[c]], &sides);
+			if (search->counted)
+				sides.rows += cell[search->classes];
+			try_sides(search, false, node, &sides, side, i, sweep);
+		}
+	}
+	for (int c = 0; c < n; c++)
+		search->mine[search->present[c]] = 0;
+}
+
+/* Row by row. */
+static inline void
+sweep_rows(const MlSearch *search, bool gini, const MlNode *node, const int64_t *counts, Sweep *sweep)
+{
 	int			n = sweep->end[sweep->k - 1];
 	int			all = n + sweep->nmissing;
 
@@ -321,9 +447,7 @@ sweep_rows(MlSearch *search, const MlNode *node, const int64_t *counts, Sweep *s
 	sweep->at = -1;
 	for (int side = 0; side <= (sweep->nmissing > 0); side++)
 	{
-		int64_t		left_squares = 0;
-		int64_t		right_squares = search->squares;
-		int64_t		weight = 0;
+		Sides		sides = {.right = search->own};
 		int			at = side ? n : 0;
 		int			before = side ? sweep->nmissing : 0;
 
@@ -331,51 +455,50 @@ sweep_rows(MlSearch *search, const MlNode *node, const int64_t *counts, Sweep *s
 		for (int i = side ? -1 : 0; i < sweep->k; i++)
 		{
 			int			end = i < 0 ? all : sweep->end[i];
-			int64_t		rest;
-			double		score;
 
 			for (; at < end; at++)
-			{
-				int			class = sweep->rows[at].g;
-				int64_t		w = sweep->rows[at].h;
-				int64_t		mine = left[class];
-
-				left_squares += w * (2 * mine + w);
-				right_squares -= w * (2 * (counts[class] - mine) - w);
-				left[class] = mine + w;
-				weight += w;
-			}
+				move_left(search, gini, counts, sweep->rows[at].g, sweep->rows[at].h, &sides);
 			if (i < 0)
 			{
 				at = 0;
 				continue;
 			}
-			rest = node->h - weight;
-			if (weight < search->min_h || rest < search->min_h || (sweep->only >= 0 && i != sweep->only))
-				continue;
-			if (search->counted && (end + before < search->min_rows ||
-									(int64_t) node->rows - end - before < search->min_rows))
-				continue;
-			score = (double) left_squares / (double) weight + (double) right_squares / (double) rest;
-			if (score > sweep->score)
-			{
-				sweep->score = score;
-				sweep->at = i;
-				sweep->missing_left = side;
-			}
+			sides.rows = end + before;
+			try_sides(search, gini, node, &sides, side, i, sweep);
 		}
 		for (int a = 0; a < all; a++)
-			left[sweep->rows[a].g] = 0;
+			search->mine[sweep->rows[a].g] = 0;
 	}
-	sweep->score *= search->growth->h_unit;
+}
+
+/* The node's own score; brings that of the sweep, too, from units of terms to those of weight. */
+static double
+entropy_score(const MlSearch *search, int classes, int64_t own, Sweep *sweep)
+{
+	double		unit = search->growth->h_unit / search->term_scale;
+
+	sweep->score *= unit;
+	sweep->noise = (classes + 2) * unit;
+	return (double) (own - term_of(search, search->term_weight)) * unit;
+}
+
+static double
+run_entropy(MlSearch *search, const MlNode *node, const int64_t *counts, int n, Sweep *sweep)
+{
+	int64_t		own = 0;
+
+	scale_terms(search, node->h);
+	for (int c = 0; c < n; c++)
+		own += term_of(search, counts[search->present[c]]);
+	sweep_entropy(search, node, counts, n, own, sweep);
+	return entropy_score(search, n, own, sweep);
 }
 
 /* Score of the node itself, and of the best cut of a sweep, in units of weight. */
 static double
-run_sweep(const MlSearch *search, const MlNode *node, const int64_t *counts, Sweep *sweep)
+run_sweep(MlSearch *search, const MlNode *node, const int64_t *counts, Sweep *sweep)
 {
 	const MlGrowth *growth = search->growth;
-	bool		gini = growth->criterion == ML_SPLIT_GINI;
 	double		g = (double) node->g * growth->g_unit;
 	double		h = (double) node->h * growth->h_unit;
 
@@ -392,13 +515,13 @@ run_sweep(const MlSearch *search, const MlNode *node, const int64_t *counts, Swe
 				search->mass[n] = (double) counts[c];
 				search->present[n++] = c;
 			}
-		own = score_mass(gini, n, search->mass, (double) node->h);
-		if (gini && search->classes == 2)
-			sweep_classes(search, node, counts, sweep, true, 2, NULL);
-		else if (gini)
-			sweep_classes(search, node, counts, sweep, true, n, search->present);
+		if (growth->criterion == ML_SPLIT_ENTROPY)
+			return run_entropy(search, node, counts, n, sweep);
+		own = score_mass(n, search->mass, (double) node->h);
+		if (search->classes == 2)
+			sweep_classes(search, node, counts, sweep, 2, NULL);
 		else
-			sweep_classes(search, node, counts, sweep, false, n, search->present);
+			sweep_classes(search, node, counts, sweep, n, search->present);
 		sweep->score *= growth->h_unit;
 		return own * growth->h_unit;
 	}
@@ -518,7 +641,7 @@ keep(MlSearch *search, const MlNode *node, const Sweep *sweep, double own, int f
 
 	if (sweep->at < 0)
 		return;
-	if (fabs(gain) <= ROUNDING * (fabs(sweep->score) + fabs(own)))
+	if (fabs(gain) <= sweep->noise + ROUNDING * (fabs(sweep->score) + fabs(own)))
 		gain = 0;
 	if (gain < best->gain || (gain == best->gain && !wins_tie(search->growth, node, feature, best->feature)))
 		return;
@@ -627,6 +750,7 @@ search_levels(MlSearch *search, const MlNode *node, const int64_t *counts, Sweep
 		return;
 	}
 	if (search->matrix->bins[feature].levels <= growth->one_hot_levels ||
+		node->rows < (double) growth->rows_per_level * sweep->k ||
 		(growth->one_hot_above > 0 && search->matrix->bins[feature].levels > growth->one_hot_above))
 	{
 		sweep->single = true;
@@ -716,12 +840,15 @@ bool
 ml_search_rows_suit(MlSearch *search, const MlNodes *nodes, int i)
 {
 	const int64_t *counts = ml_node_counts(nodes, i, search);
+	bool		gini = search->growth->criterion == ML_SPLIT_GINI;
 
-	search->squares = 0;
-	if (search->growth->criterion != ML_SPLIT_GINI || search->classes <= ROWS_CLASSES || nodes->node[i].h > ROWS_WEIGHT)
+	search->own = 0;
+	if (search->classes <= ROWS_CLASSES || (gini && nodes->node[i].h > ROWS_WEIGHT))
 		return false;
+	if (!gini)
+		scale_terms(search, nodes->node[i].h);
 	for (int c = 0; c < search->classes; c++)
-		search->squares += counts[c] * counts[c];
+		search->own += gini ? counts[c] * counts[c] : term_of(search, counts[c]);
 	return true;
 }
 
@@ -729,9 +856,10 @@ bool
 ml_search_rows(MlSearch *search, const MlNodes *nodes, int i, int feature, int k, const MlGradient *rows, const int *end)
 {
 	const MlNode *node = nodes->node + i;
-	double		own = (double) search->squares / (double) node->h * search->growth->h_unit;
+	const int64_t *counts = ml_node_counts(nodes, i, search);
 	Sweep		sweep = {.order = search->list, .rows = rows, .end = end, .only = -1};
 	int			boundary = 0;
+	double		own;
 
 	if (k < 2)
 		return false;
@@ -743,7 +871,17 @@ ml_search_rows(MlSearch *search, const MlNodes *nodes, int i, int feature, int k
 	sweep.k = k;
 	if (search->growth->random_cut)
 		boundary = cut_at_random(search, node, feature, &sweep);
-	sweep_rows(search, node, ml_node_counts(nodes, i, search), &sweep);
+	if (search->growth->criterion == ML_SPLIT_GINI)
+	{
+		sweep_rows(search, true, node, counts, &sweep);
+		sweep.score *= search->growth->h_unit;
+		own = (double) search->own / (double) node->h * search->growth->h_unit;
+	}
+	else
+	{
+		sweep_rows(search, false, node, counts, &sweep);
+		own = entropy_score(search, search->classes, search->own, &sweep);
+	}
 	keep(search, node, &sweep, own, feature, boundary);
 	return true;
 }
