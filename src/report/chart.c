@@ -300,6 +300,21 @@ histogram_rows(JsonbContainer *histogram, const char *member, const char *label,
 	}
 }
 
+/* Where a line of steps comes down behind the last bin. */
+static void
+histogram_end(JsonbContainer *histogram, const char *member, StringInfo out)
+{
+	double		end = ml_json_number(histogram, "low") +
+		ml_json_size(ml_json_member(histogram, member)) * ml_json_number(histogram, "width");
+
+	row_begin(out);
+	field_text(out, "of", member);
+	field_number(out, "low", end);
+	field_number(out, "high", end);
+	field_number(out, "n", 0);
+	appendStringInfoChar(out, '}');
+}
+
 #define COUNTED "'y': {'field': 'n', 'type': 'quantitative', 'title': 'rows'}"
 #define BINNED(title) \
 	"'x': {'field': 'low', 'bin': {'binned': true}, 'type': 'quantitative', 'title': '" title "', " \
@@ -369,6 +384,8 @@ draw_distribution(const MlChart *chart, StringInfo out)
 	color = known ? ", 'color': {'field': 'of', 'type': 'nominal', 'title': null, 'scale': {'domain': ['predicted', 'actual']}}" : "";
 	histogram_rows(histogram, "predicted", "predicted", out);
 	histogram_rows(histogram, "actual", "actual", out);
+	if (known)
+		histogram_end(histogram, "actual", out);
 	ml_chart_text(out, ROWS_END ", 'layer': [{'transform': [{'filter': {'field': 'of', 'equal': 'predicted'}}], "
 				  "'mark': {'type': 'bar', 'tooltip': true, 'opacity': 0.7}, 'encoding': {" BINNED("value") ", " COUNTED);
 	ml_chart_text(out, color);
