@@ -240,8 +240,8 @@ draw_confusion(const MlChart *chart, StringInfo out)
 
 /* ---- regression ---- */
 
-#define BAND(low, high, opacity) \
-	"{'mark': {'type': 'area', 'opacity': " opacity "}, 'encoding': {" \
+#define BAND(mark, low, high, opacity) \
+	"{'mark': {'type': " mark ", 'opacity': " opacity "}, 'encoding': {" \
 	"'x': {'field': 'x', 'type': 'quantitative'}, 'y': {'field': '" low "', 'type': 'quantitative'}, 'y2': {'field': '" high "'}}}"
 
 static void
@@ -275,8 +275,10 @@ draw_residuals(const MlChart *chart, StringInfo out)
 		ml_chart_text(out, "]}, 'mark': {'type': 'point', 'filled': true, 'size': 12, 'opacity': 0.35}, 'encoding': {"
 					  "'x': {'field': 'x', 'type': 'quantitative'}, 'y': {'field': 'y', 'type': 'quantitative'}}}, ");
 	}
-	ml_chart_text(out, BAND("q05", "q95", "0.15") ", " BAND("q25", "q75", "0.3") ", "
-				  "{'mark': {'type': 'rule', 'strokeDash': [4, 4], 'opacity': 0.6}, 'encoding': {'y': {'datum': 0, 'type': 'quantitative'}}}, "
+	/* An area needs two bins. */
+	ml_chart_text(out, ml_json_size(bins) > 1 ? BAND("'area'", "q05", "q95", "0.15") ", " BAND("'area'", "q25", "q75", "0.3") :
+				  BAND("'bar', 'size': 40", "q05", "q95", "0.15") ", " BAND("'bar', 'size': 40", "q25", "q75", "0.3"));
+	ml_chart_text(out, ", {'mark': {'type': 'rule', 'strokeDash': [4, 4], 'opacity': 0.6}, 'encoding': {'y': {'datum': 0, 'type': 'quantitative'}}}, "
 				  "{'mark': {'type': 'line', 'tooltip': true, 'point': true}, 'encoding': {"
 				  "'x': {'field': 'x', 'type': 'quantitative', 'title': 'predicted', 'scale': {'zero': false}}, "
 				  "'y': {'field': 'q50', 'type': 'quantitative', 'title': 'actual - predicted'}}}]");
