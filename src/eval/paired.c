@@ -7,8 +7,11 @@
  * mean of the rows' difference of influences: what is hard about a row for both
  * models drops out.  Metrics of values come from means of what a row loses by model
  * b, d = loss of a less that of b, and of the target; metrics of classes from counts of
- * (actual class, class by a, class by b).  How well the intervals cover is measured
- * in test/witness/paired.py.
+ * (actual class, class by a, class by b).  Of two classes two more rows are thought to be
+ * there, spread evenly over the eight counts, and the interval lies around the difference
+ * that is had then (Agresti, Min, Statistics in Medicine 2005, for matched shares):
+ * where a class is rare, few rows would look more alike than they are.  How well the
+ * intervals cover is measured in test/witness/paired.py.
  */
 #include "eval/paired.h"
 
@@ -19,6 +22,8 @@
 #include "utils/memutils.h"
 
 #include "core/host.h"
+
+#define MORE_ROWS 2.0			/* of two classes */
 
 /* ---- losses ---- */
 
@@ -142,6 +147,8 @@ ml_difference_create(uint32 task, int classes)
 	d->means.m = task == ML_REGRESSION ? VALUES : PROBABILITIES;
 	if (task != ML_REGRESSION)
 		d->cells = hash_create("ml_ext cells", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	for (int i = 0; classes == 2 && i < 8; i++)
+		((Cell *) hash_search(d->cells, &(Cell) {i / 4, i / 2 % 2, i % 2}, HASH_ENTER, NULL))->n = MORE_ROWS / 8;
 	return d;
 }
 
@@ -277,6 +284,7 @@ value_variance(const MlPaired *p, MlMetric metric)
 typedef struct Side
 {
 	double	   *cells;
+	double		value;
 	double	   *by_hits;
 	double	   *by_actual;
 	double	   *by_predicted;
@@ -287,12 +295,12 @@ set_slopes(Side *s, int k, MlMetric metric)
 {
 	MlAverage	average = k == 2 ? ML_AVERAGE_BINARY : ML_AVERAGE_MACRO;
 	const char *undefined;
-	double		value = ml_confusion_metric(s->cells, k, metric, average, &undefined);
 
+	s->value = ml_confusion_metric(s->cells, k, metric, average, &undefined);
 	s->by_hits = palloc(sizeof(double) * k * 3);
 	s->by_actual = s->by_hits + k;
 	s->by_predicted = s->by_actual + k;
-	ml_confusion_slopes(s->cells, k, metric, average, value, s->by_hits, s->by_actual, s->by_predicted);
+	ml_confusion_slopes(s->cells, k, metric, average, s->value, s->by_hits, s->by_actual, s->by_predicted);
 }
 
 static double
@@ -302,10 +310,10 @@ slope_at(const Side *s, int actual, int predicted)
 }
 
 static double
-class_variance(const MlDifference *d, MlMetric metric)
+class_variance(const MlDifference *d, MlMetric metric, double *center)
 {
 	int			k = d->classes;
-	double		n = d->means.n;
+	double		n = d->means.n + (k == 2 ? MORE_ROWS : 0);
 	double		variance = 0;
 	Side		a = {palloc_extended(mul_size(mul_size(k, k), sizeof(double)), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO)};
 	Side		b = {palloc_extended(mul_size(mul_size(k, k), sizeof(double)), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO)};
@@ -327,6 +335,8 @@ class_variance(const MlDifference *d, MlMetric metric)
 
 		variance += cell->n * slope * slope;
 	}
+	if (k == 2)
+		*center = a.value - b.value;
 	pfree(a.by_hits);
 	pfree(b.by_hits);
 	pfree(a.cells);
@@ -335,7 +345,7 @@ class_variance(const MlDifference *d, MlMetric metric)
 }
 
 double
-ml_difference_variance(const MlDifference *d, const char *name)
+ml_difference_variance(const MlDifference *d, const char *name, double *center)
 {
 	MlMetric	metric = ML_METRIC_RMSE;
 	double		slope[PROBABILITIES] = {0};
@@ -347,7 +357,7 @@ ml_difference_variance(const MlDifference *d, const char *name)
 	if (d->cells == NULL)
 		return value_variance(&d->means, metric);
 	if (metric != ML_METRIC_LOG_LOSS && metric != ML_METRIC_BRIER)
-		return class_variance(d, metric);
+		return class_variance(d, metric, center);
 	slope[metric == ML_METRIC_LOG_LOSS ? LOG_D : BRIER_D] = 1;
 	return ml_paired_variance(&d->means, slope);
 }

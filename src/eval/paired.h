@@ -52,8 +52,9 @@ extern void ml_difference_add(MlDifference *d, double actual, const double *a, c
 /*
  * Variance of a metric of a less that of b, both as MlMetrics has them; NaN: no
  * honest one is known (median_absolute_error, max_error, AUC of many classes),
- * or it comes from the scores (auc, pr_auc).
+ * or it comes from the scores (auc, pr_auc).  Sets what an interval lies around,
+ * where that is another value than the difference itself.
  */
-extern double ml_difference_variance(const MlDifference *d, const char *metric);
+extern double ml_difference_variance(const MlDifference *d, const char *metric, double *center);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/json.h"
 
 #include "eval/curves.h"
@@ -18,7 +19,10 @@
 #include "ml.h"
 
 #define MOST_FEATURES 20
+#define AT_ONCE 3600			/* seconds */
 #define BAR_HEIGHT 22
+#define FEW_CLASSES 5			/* names of so many have room beside each other */
+#define LEVEL_LABELS ", 'axis': {'labelAngle': 0, 'labelLimit': 80}"
 
 /* ---- writing ---- */
 
@@ -223,8 +227,8 @@ draw_confusion(const MlChart *chart, StringInfo out)
 	}
 	ml_chart_text(out, ROWS_END ", 'encoding': {"
 				  "'x': {'field': 'predicted', 'type': 'nominal', 'sort': null, 'title': 'predicted'");
-	if (n <= 4)
-		ml_chart_text(out, ", 'axis': {'labelAngle': 0, 'labelLimit': 100}");
+	if (n <= FEW_CLASSES)
+		ml_chart_text(out, LEVEL_LABELS);
 	ml_chart_text(out, "}, "
 				  "'y': {'field': 'actual', 'type': 'nominal', 'sort': null, 'title': 'actual'}}, 'layer': ["
 				  "{'mark': {'type': 'rect', 'tooltip': true}, 'encoding': {'opacity': {'field': 'share', "
@@ -236,8 +240,8 @@ draw_confusion(const MlChart *chart, StringInfo out)
 
 /* ---- regression ---- */
 
-#define BAND(low, high, opacity) \
-	"{'mark': {'type': 'area', 'opacity': " opacity "}, 'encoding': {" \
+#define BAND(mark, low, high, opacity) \
+	"{'mark': {'type': " mark ", 'opacity': " opacity "}, 'encoding': {" \
 	"'x': {'field': 'x', 'type': 'quantitative'}, 'y': {'field': '" low "', 'type': 'quantitative'}, 'y2': {'field': '" high "'}}}"
 
 static void
@@ -271,8 +275,10 @@ draw_residuals(const MlChart *chart, StringInfo out)
 		ml_chart_text(out, "]}, 'mark': {'type': 'point', 'filled': true, 'size': 12, 'opacity': 0.35}, 'encoding': {"
 					  "'x': {'field': 'x', 'type': 'quantitative'}, 'y': {'field': 'y', 'type': 'quantitative'}}}, ");
 	}
-	ml_chart_text(out, BAND("q05", "q95", "0.15") ", " BAND("q25", "q75", "0.3") ", "
-				  "{'mark': {'type': 'rule', 'strokeDash': [4, 4], 'opacity': 0.6}, 'encoding': {'y': {'datum': 0, 'type': 'quantitative'}}}, "
+	/* An area needs two bins. */
+	ml_chart_text(out, ml_json_size(bins) > 1 ? BAND("'area'", "q05", "q95", "0.15") ", " BAND("'area'", "q25", "q75", "0.3") :
+				  BAND("'bar', 'size': 40", "q05", "q95", "0.15") ", " BAND("'bar', 'size': 40", "q25", "q75", "0.3"));
+	ml_chart_text(out, ", {'mark': {'type': 'rule', 'strokeDash': [4, 4], 'opacity': 0.6}, 'encoding': {'y': {'datum': 0, 'type': 'quantitative'}}}, "
 				  "{'mark': {'type': 'line', 'tooltip': true, 'point': true}, 'encoding': {"
 				  "'x': {'field': 'x', 'type': 'quantitative', 'title': 'predicted', 'scale': {'zero': false}}, "
 				  "'y': {'field': 'q50', 'type': 'quantitative', 'title': 'actual - predicted'}}}]");
@@ -294,6 +300,21 @@ histogram_rows(JsonbContainer *histogram, const char *member, const char *label,
 		field_number(out, "n", ml_json_at(counts, i));
 		appendStringInfoChar(out, '}');
 	}
+}
+
+/* Where a line of steps comes down behind the last bin. */
+static void
+histogram_end(JsonbContainer *histogram, const char *member, StringInfo out)
+{
+	double		end = ml_json_number(histogram, "low") +
+		ml_json_size(ml_json_member(histogram, member)) * ml_json_number(histogram, "width");
+
+	row_begin(out);
+	field_text(out, "of", member);
+	field_number(out, "low", end);
+	field_number(out, "high", end);
+	field_number(out, "n", 0);
+	appendStringInfoChar(out, '}');
 }
 
 #define COUNTED "'y': {'field': 'n', 'type': 'quantitative', 'title': 'rows'}"
@@ -329,8 +350,10 @@ distribution_of_classes(const MlChart *chart, StringInfo out)
 		}
 	}
 	ml_chart_text(out, ROWS_END ", 'mark': {'type': 'bar', 'tooltip': true}, 'encoding': {"
-				  "'x': {'field': 'class', 'type': 'nominal', 'sort': null, 'title': 'class'}, 'xOffset': {'field': 'of', 'type': 'nominal'}, "
-				  COUNTED ", 'color': {'field': 'of', 'type': 'nominal', 'title': null}}");
+				  "'x': {'field': 'class', 'type': 'nominal', 'sort': null, 'title': 'class'");
+	if (n <= FEW_CLASSES)
+		ml_chart_text(out, LEVEL_LABELS);
+	ml_chart_text(out, "}, 'xOffset': {'field': 'of', 'type': 'nominal'}, " COUNTED ", 'color': {'field': 'of', 'type': 'nominal', 'title': null}}");
 }
 
 static void
@@ -363,6 +386,8 @@ draw_distribution(const MlChart *chart, StringInfo out)
 	color = known ? ", 'color': {'field': 'of', 'type': 'nominal', 'title': null, 'scale': {'domain': ['predicted', 'actual']}}" : "";
 	histogram_rows(histogram, "predicted", "predicted", out);
 	histogram_rows(histogram, "actual", "actual", out);
+	if (known)
+		histogram_end(histogram, "actual", out);
 	ml_chart_text(out, ROWS_END ", 'layer': [{'transform': [{'filter': {'field': 'of', 'equal': 'predicted'}}], "
 				  "'mark': {'type': 'bar', 'tooltip': true, 'opacity': 0.7}, 'encoding': {" BINNED("value") ", " COUNTED);
 	ml_chart_text(out, color);
@@ -394,6 +419,8 @@ draw_learning(const MlChart *chart, StringInfo out)
 	JsonbContainer *learning = ml_chart_learning(chart);
 	JsonbContainer *points = ml_json_member(learning, "points");
 	double		best = ml_json_number(learning, "best");
+	int			last = ml_json_size(points) - 1;
+	double		span = ml_json_at(ml_json_item(points, last), 0) - ml_json_at(ml_json_item(points, 0), 0);
 
 	ml_chart_text(out, ROWS_BEGIN);
 	for (int i = 0; i < ml_json_size(points); i++)
@@ -415,8 +442,10 @@ draw_learning(const MlChart *chart, StringInfo out)
 									"'encoding': {'x': {'field': 'x', 'type': 'quantitative'}}}, ", best));
 	ml_chart_text(out, ml_json_size(points) <= 30 ? "{'mark': {'type': 'line', 'point': true, 'tooltip': true}" :
 				  "{'mark': {'type': 'line', 'tooltip': true}");
-	ml_chart_text(out, ", 'encoding': {'x': {'field': 'iterations', 'type': 'quantitative', 'title': 'iterations', 'axis': {'tickMinStep': 1}}, "
-				  "'y': {'field': 'objective', 'type': 'quantitative', 'title': 'objective', 'scale': {'zero': false}}");
+	/* There are no halves of iterations. */
+	ml_chart_text(out, psprintf(", 'encoding': {'x': {'field': 'iterations', 'type': 'quantitative', 'title': 'iterations', 'axis': {'tickCount': %d}}, ",
+								(int) fmin(fmax(span, 1), 10)));
+	ml_chart_text(out, "'y': {'field': 'objective', 'type': 'quantitative', 'title': 'objective', 'scale': {'zero': false}}");
 	if (isfinite(best))
 		ml_chart_text(out, ", 'color': {'field': 'of', 'type': 'nominal', 'sort': null, 'title': null}");
 	ml_chart_text(out, "}}]");
@@ -500,10 +529,29 @@ draw_versions(const MlChart *chart, StringInfo out)
 				  "'strokeDash': {'field': 'of', 'type': 'nominal', 'sort': null, 'title': null}}");
 }
 
+/* Seconds of a time as ml_report_drift has it. */
+static double
+seconds(const char *at)
+{
+	int			year;
+	int			month;
+	int			day;
+	int			hour;
+	int			minute;
+	double		second;
+
+	if (sscanf(at, "%d-%d-%dT%d:%d:%lf", &year, &month, &day, &hour, &minute, &second) != 6)
+		elog(ERROR, "unexpected time \"%s\"", at);
+	return 86400.0 * date2j(year, month, day) + 3600.0 * hour + 60.0 * minute + second;
+}
+
 static void
 draw_drift(const MlChart *chart, StringInfo out)
 {
 	MlAnswer   *answer = ml_report_drift(chart->model_id);
+	/* What was caught up at one go lies at one point of time. */
+	bool		at_once = answer->rows > 0 &&
+		seconds(ml_answer_get(answer, answer->rows - 1, 0)) - seconds(ml_answer_get(answer, 0, 0)) < AT_ONCE;
 	const char *threshold = answer->rows > 0 ? ml_answer_get(answer, answer->rows - 1, 4) : NULL;
 
 	ml_chart_text(out, ROWS_BEGIN);
@@ -511,6 +559,7 @@ draw_drift(const MlChart *chart, StringInfo out)
 	{
 		row_begin(out);
 		field_text(out, "at", ml_answer_get(answer, i, 0));
+		field_number(out, "run", strtod(ml_answer_get(answer, i, 1), NULL));
 		field_text(out, "feature", ml_answer_get(answer, i, 2));
 		field_number(out, "psi", strtod(ml_answer_get(answer, i, 3), NULL));
 		field_text(out, "verdict", ml_answer_get(answer, i, 5));
@@ -520,11 +569,13 @@ draw_drift(const MlChart *chart, StringInfo out)
 	if (threshold)
 		ml_chart_text(out, psprintf("{'data': {'values': [{'y': %.7g}]}, 'mark': {'type': 'rule', 'strokeDash': [4, 4], 'opacity': 0.6}, "
 									"'encoding': {'y': {'field': 'y', 'type': 'quantitative'}}}, ", strtod(threshold, NULL)));
-	ml_chart_text(out, "{'mark': {'type': 'line', 'point': true, 'tooltip': true}, 'encoding': {"
-				  "'x': {'field': 'at', 'type': 'temporal', 'title': null}, "
-				  "'y': {'field': 'psi', 'type': 'quantitative', 'title': 'population stability index'}, "
+	ml_chart_text(out, "{'mark': {'type': 'line', 'point': true, 'tooltip': true}, 'encoding': {");
+	ml_chart_text(out, at_once ? "'x': {'field': 'run', 'type': 'ordinal', 'title': 'run', 'axis': {'labelAngle': 0}}, " :
+				  "'x': {'field': 'at', 'type': 'temporal', 'title': null}, ");
+	ml_chart_text(out, "'y': {'field': 'psi', 'type': 'quantitative', 'title': 'population stability index'}, "
 				  "'color': {'field': 'feature', 'type': 'nominal', 'title': null}, "
-				  "'tooltip': [{'field': 'feature', 'type': 'nominal'}, {'field': 'at', 'type': 'temporal'}, "
+				  "'tooltip': [{'field': 'feature', 'type': 'nominal'}, {'field': 'run', 'type': 'ordinal'}, "
+				  "{'field': 'at', 'type': 'temporal', 'format': '%Y-%m-%d %H:%M'}, "
 				  "{'field': 'psi', 'type': 'quantitative', 'format': '.4f'}, {'field': 'verdict', 'type': 'nominal'}]}}]");
 }
 

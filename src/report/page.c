@@ -177,10 +177,21 @@ ml_html_cell(StringInfo out, const char *text, bool number)
 	ml_html(out, "</td>");
 }
 
+/* Four digits, more where these would be whole; a share that is almost 1 is not 1.  NULL when it is no number. */
+char *
+ml_html_digits(double value)
+{
+	double		size = fabs(value);
+
+	if (!isfinite(value))
+		return NULL;
+	return psprintf(size >= 1e4 && size < 1e15 ? "%.0f" : size > 0.9995 && size < 1 ? "%.8g" : "%.4g", value);
+}
+
 void
 ml_html_number(StringInfo out, double value)
 {
-	ml_html_cell(out, isfinite(value) ? psprintf(fabs(value) >= 1e4 && fabs(value) < 1e15 ? "%.0f" : "%.4g", value) : NULL, true);
+	ml_html_cell(out, ml_html_digits(value), true);
 }
 
 /* ---- scripts ---- */

@@ -21,6 +21,7 @@
 #include "train/score.h"
 
 #define CURVE_LINES 12			/* of a curve, in its table */
+#define WARNINGS 50				/* lines of what monitoring found */
 
 typedef struct Report
 {
@@ -134,7 +135,14 @@ answer_rows(Report *r, const MlAnswer *answer, const char *const *titles)
 	{
 		ml_html(&r->out, "<tr>");
 		for (int j = 0; j < answer->columns; j++)
-			ml_html_cell(&r->out, ml_answer_get(answer, i, j), titles[j][0] == '#');
+		{
+			const char *text = ml_answer_get(answer, i, j);
+
+			if (titles[j][0] == '#' && text)
+				ml_html_number(&r->out, strtod(text, NULL));
+			else
+				ml_html_cell(&r->out, text, titles[j][0] == '#');
+		}
 		row_end(r);
 	}
 }
@@ -142,7 +150,7 @@ answer_rows(Report *r, const MlAnswer *answer, const char *const *titles)
 static char *
 short_number(double value)
 {
-	return isfinite(value) ? psprintf(fabs(value) >= 1e4 && fabs(value) < 1e15 ? "%.0f" : "%.4g", value) : pstrdup("unknown");
+	return isfinite(value) ? ml_html_digits(value) : pstrdup("unknown");
 }
 
 /* A whole number; rows may be weighted. */
@@ -258,7 +266,8 @@ main_quality(const Report *r, const Quality *lines, int n)
 static char *
 interval_text(const Quality *q)
 {
-	if (!isfinite(q->low) || !isfinite(q->high))
+	/* Rows that are all alike say nothing of how much others would vary. */
+	if (!isfinite(q->low) || !isfinite(q->high) || q->low == q->high)
 		return NULL;
 	return psprintf("%s to %s", short_number(q->low), short_number(q->high));
 }
@@ -294,7 +303,8 @@ quality(Report *r)
 			row_header(r, lines[i].name);
 			ml_html_number(&r->out, lines[i].value);
 			ml_html_cell(&r->out, interval_text(&lines[i]), true);
-			ml_html_number(&r->out, lines[i].baseline);
+			/* of a constant it is 0, but for the last digit of a subtraction */
+			ml_html_number(&r->out, strcmp(lines[i].name, "explained_variance") == 0 && fabs(lines[i].baseline) < 1e-12 ? 0 : lines[i].baseline);
 			row_end(r);
 		}
 		table_end(r);
@@ -503,8 +513,8 @@ drawable(Report *r, const MlChartKind *kind)
 		r->chart.model->algorithm->importance == NULL && r->whole->summaries == NULL &&
 		ml_json_member(info_of(r), "spreads") == NULL)
 		return false;
-	/* one version makes no line */
-	return strcmp(kind->name, "versions") != 0 || ml_json_number(r->model, "versions") > 1;
+	/* one version makes no line, nor do scores that only rank */
+	return strcmp(kind->name, "versions") != 0 || (ml_json_number(r->model, "versions") > 1 && !ranks(r));
 }
 
 static void
@@ -764,9 +774,11 @@ history(Report *r)
 	Datum		id[] = {Int64GetDatum(r->chart.model_id)};
 	MlAnswer   *answer = ml_report_ask("SELECT version, pg_catalog.array_to_string(CASE WHEN is_current THEN ARRAY['champion'] ELSE '{}' END "
 									   "|| aliases::text[] || CASE WHEN archived_at IS NULL THEN '{}'::text[] ELSE ARRAY['archived'] END, ', '), "
-									   "algorithm, metric, pg_catalog.round(value::numeric, 6), pg_catalog.round(baseline::numeric, 6), rows_used, "
+									   "algorithm, CASE WHEN ranks THEN NULL ELSE metric END, CASE WHEN ranks THEN NULL ELSE value END, "
+									   "CASE WHEN ranks THEN NULL ELSE baseline END, rows_used, "
 									   "pg_catalog.to_char(trained_at, 'YYYY-MM-DD HH24:MI:SS'), trained_by "
-									   "FROM ml.versions WHERE model = $1 ORDER BY version DESC LIMIT 20", 1, name_type, name);
+									   "FROM (SELECT *, COALESCE(params->>'objective' = 'lambdarank', false) AS ranks FROM ml.versions WHERE model = $1) v "
+									   "ORDER BY version DESC LIMIT 20", 1, name_type, name);
 
 	section(r, "history", "History");
 	table_begin(r, "The latest versions", versions, lengthof(versions));
@@ -806,14 +818,15 @@ monitoring(Report *r)
 	ml_html_text(&r->out, ml_answer_get(last, 0, 2));
 	ml_html(&r->out, "</code>.</p>\n");
 	answer = ml_report_ask("SELECT CASE WHEN feature IS NULL THEN subject ELSE feature END || CASE WHEN segment IS NULL THEN '' ELSE ' (' || segment || ')' END, "
-						   "measure, pg_catalog.round(reference::numeric, 6), pg_catalog.round(value::numeric, 6), verdict, n FROM ml.monitoring "
+						   "measure, reference, value, verdict, n FROM ml.monitoring "
 						   "WHERE model_id = $1 AND run_id = (SELECT pg_catalog.max(run_id) FROM ml.monitoring WHERE model_id = $1) "
-						   "AND verdict IN ('warn', 'alert') ORDER BY verdict, line LIMIT 50", 1, types, values);
+						   "AND verdict IN ('warn', 'alert') ORDER BY verdict, line LIMIT " CppAsString2(WARNINGS), 1, types, values);
 	if (answer->rows == 0)
 		ml_html(&r->out, "<p>Nothing in it gave reason to warn.</p>\n");
 	else
 	{
-		table_begin(r, "What gave reason to warn", titles, lengthof(titles));
+		table_begin(r, answer->rows < WARNINGS ? "What gave reason to warn" : "What gave reason to warn; more may stand in ml.monitoring",
+					titles, lengthof(titles));
 		answer_rows(r, answer, titles);
 		table_end(r);
 	}

@@ -308,13 +308,13 @@ all_area_variances(Comparison *c)
 /* ---- results ---- */
 
 static double
-difference_variance(const Version *v, const char *metric, Areas areas)
+difference_variance(const Version *v, const char *metric, Areas areas, double *center)
 {
 	if (strcmp(metric, "auc") == 0)
 		return areas.auc;
 	if (strcmp(metric, "pr_auc") == 0)
 		return areas.pr_auc;
-	return ml_difference_variance(v->difference, metric);
+	return ml_difference_variance(v->difference, metric, center);
 }
 
 static void
@@ -334,9 +334,10 @@ add_rows(MlResultRows *rows, Comparison *c)
 		for (int j = 0; j < n; j++)
 		{
 			double		difference = m[j].value - first[j].value;
-			double		sd = i == 0 ? get_float8_nan() : sqrt(difference_variance(v, m[j].name, areas[i]));
+			double		center = difference;
+			double		sd = i == 0 || isnan(difference) ? get_float8_nan() : sqrt(difference_variance(v, m[j].name, areas[i], &center));
 			double		numbers[] = {m[j].value, m[j].ci_low, m[j].ci_high,
-				i == 0 ? get_float8_nan() : difference, difference - z * sd, difference + z * sd};
+				i == 0 ? get_float8_nan() : difference, center - z * sd, center + z * sd};
 			Datum		values[9];
 			bool		nulls[9] = {false};
 

@@ -36,6 +36,12 @@ SELECT relname, reloptions IS NOT DISTINCT FROM CASE WHEN relname <> 'bands' AND
 -- it replaces its own views only
 SELECT ml_create_view('minutes', 'eta', 'SELECT * FROM trips WHERE km > 5');
 SELECT min(km) FROM eta;
+-- of temporary tables temporary ones
+CREATE TEMP TABLE passing AS SELECT * FROM trips WHERE id <= 3;
+SELECT ml_create_view('minutes', 'eta_of_passing', 'passing');
+SELECT ml_create_view('minutes', 'pg_temp.eta_of_passing', 'SELECT * FROM passing');
+SELECT id, round(prediction::numeric, 2) AS prediction FROM eta_of_passing ORDER BY id;
+DROP TABLE passing CASCADE;
 CREATE VIEW mine AS SELECT 1 AS prediction;
 SELECT ml_create_view('minutes', 'mine', 'trips');
 SELECT ml_create_view('minutes', 'trips', 'trips');

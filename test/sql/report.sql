@@ -52,6 +52,16 @@ WITH v AS (SELECT v->>'of' AS of, (v->>'iterations')::int AS i, (v->>'objective'
 SELECT of, count(*) BETWEEN 64 AND 128 AS bounded, max(i) >= 399 AS last, bool_and(i % 4 = 0 OR i = 400) AS even, (array_agg(o ORDER BY i))[1] > 5 * min(o) AS falls FROM v GROUP BY of ORDER BY of;
 SELECT l->'best' = ml_plot('boosted', 'learning')->'layer'->0->'data'->'values'->0->'x' AS dashed FROM (SELECT info->'learning' AS l FROM ml.versions WHERE model = 'boosted') s;
 SELECT jsonb_array_length(ml_plot('won', 'learning')->'data'->'values') > 2 AS passes, jsonb_array_length(ml_plot('won', 'learning')->'layer') AS layers;
+-- whole iterations, steps that end, batches of one hour by their run, those of days by their time
+SELECT i.n, ml_plot(m, 'learning')->'layer'->0->'encoding'->'x'->'axis' AS axis
+	FROM (SELECT n, ml_fit('report_data', 'won', algorithm => 'gradient_boosting', features => '{a,b}', params => format('{"n_estimators": %s}', n)::jsonb) AS m FROM unnest('{3,40}'::int[]) n) i;
+SELECT v->>'low' = v->>'high' AS ends, v->'n' AS n
+	FROM (SELECT ml_plot('amount', 'distribution')->'data'->'values'->-1 AS v) s;
+SELECT count(*) > 0 AS monitored FROM ml_monitor('amount', 'report_data');
+SELECT count(*) > 0 AS monitored FROM ml_monitor('amount', 'SELECT * FROM report_data WHERE id > 100');
+SELECT ml_plot('amount', 'drift')->'layer'->1->'encoding'->'x'->>'field' AS x;
+UPDATE ml.monitoring_row SET at = at - interval '3 days' WHERE run_id = (SELECT min(run_id) FROM ml.monitoring WHERE model = 'amount');
+SELECT ml_plot('amount', 'drift')->'layer'->1->'encoding'->'x'->>'field' AS x;
 SELECT ml_plot('sums', 'learning');
 SELECT ml_plot('won', 'learning', 'report_data');
 SELECT count(*) FROM ml_describe('won') WHERE item ~ 'learning';

@@ -175,7 +175,7 @@ is($sql->("SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_par
 like($sql->(sprintf $fit, 'give_back'), qr/^\w{32}$/, 'memory given back can be had again');
 $fails->(sprintf($fit, 'take_all'), qr/53200: memory budget exceeded by training/, 'memory has an end');
 like($sql->(sprintf $fit, 'write_file'), qr/^\w{32}$/, 'a file keeps what was written');
-$fails->("SET temp_file_limit = '6MB'; " . sprintf($fit, 'write_file'), qr/53400: temporary file size exceeds temp_file_limit/, 'files have a limit');
+$fails->("SET temp_file_limit = '6MB'; " . sprintf($fit, 'write_file'), qr/53400: temporary file size exceeds "?temp_file_limit/, 'files have a limit');
 $fails->(sprintf($fit, 'fail'), qr/22000: failed as told/, 'an error');
 is($sql->('SELECT count(*) FROM pg_ls_tmpdir()'), '0', 'leaves no file');
 my $threads = q{SELECT substring(pg_read_file('/proc/self/status') FROM 'Threads:\s+(\d+)')};
