@@ -191,7 +191,7 @@ warn_perfect(const MlTraining *t, const Outcome *o)
 {
 	if (o->holdout_rows >= 50 &&
 		(metric_value(o, "auc") == 1 || metric_value(o, "r2") > 1 - 1e-9))
-		ml_warn("the model makes no error on the holdout: a feature may give the target away");
+		ml_warn("the model makes no error on the holdout: a feature may give the target away; ml_importance shows which counts most");
 }
 
 /* Whoever reads the value alone would use a model that knows nothing. */
