@@ -903,7 +903,8 @@ ML_FUNCTION(ml_sql_predict_interval)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("this model of algorithm \"%s\" has no prediction intervals",
-						site->model->algorithm->name)));
+						site->model->algorithm->name),
+				 errdetail("Models of linear, ridge and baseline have them, and of glm and logistic (two classes) without penalties.")));
 	ml_check_prediction(low);
 	ml_check_prediction(high);
 	if (site->result == NULL)

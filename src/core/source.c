@@ -177,6 +177,31 @@ find_position(MlSource *source, Relation rel)
 	}
 }
 
+/*
+ * Opens the relation.  A name in capitals that was not quoted, the most frequent
+ * reason why there is none, gets a hint.
+ */
+static Relation
+open_named(const MlSource *source, List *names)
+{
+	RangeVar   *range = makeRangeVarFromNameList(names);
+	Relation	rel = relation_openrv_extended(range, AccessShareLock, true);
+	RangeVar   *quoted = copyObject(range);
+	const char *dot = strrchr(source->text, '.');
+
+	if (rel != NULL)
+		return rel;
+	quoted->relname = pstrdup(dot != NULL ? dot + 1 : source->text);
+	if (pg_strcasecmp(quoted->relname, range->relname) == 0 &&
+		OidIsValid(RangeVarGetRelid(quoted, NoLock, true)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s\" does not exist", range->relname),
+				 errhint("There is %s: names with capitals want double quotes inside the text.",
+						 quote_identifier(quoted->relname))));
+	return relation_openrv(range, AccessShareLock);
+}
+
 /* FROM item of a relation name. */
 static void
 open_relation(MlSource *source, StringInfo from)
@@ -193,7 +218,7 @@ open_relation(MlSource *source, StringInfo from)
 				 errhint("Give a relation name, in double quotes unless it is made of lower-case letters, digits and _, or one SELECT.")));
 	foreach(cell, parts)
 		names = lappend(names, makeString(pstrdup((char *) lfirst(cell))));
-	rel = relation_openrv(makeRangeVarFromNameList(names), AccessShareLock);
+	rel = open_named(source, names);
 	if (rel->rd_rel->relkind != RELKIND_RELATION && rel->rd_rel->relkind != RELKIND_VIEW &&
 		rel->rd_rel->relkind != RELKIND_MATVIEW && rel->rd_rel->relkind != RELKIND_FOREIGN_TABLE &&
 		rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)

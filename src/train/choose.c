@@ -37,6 +37,14 @@ static const Candidate boosting = {
 	"gradient_boosting", "{\"n_estimators\": 300, \"learning_rate\": 0.1, \"early_stopping\": 20}"
 };
 
+/* How a NOTICE calls it: with the parameters that are not the defaults, so that it can be asked for by name. */
+static char *
+called(const Candidate *c)
+{
+	return strcmp(c->params, "{}") == 0 ? psprintf("\"%s\"", c->algorithm)
+		: psprintf("\"%s\" with %s", c->algorithm, c->params);
+}
+
 static void
 use(MlTraining *t, const Candidate *c)
 {
@@ -149,10 +157,10 @@ ml_choose_algorithm(MlTraining *t, const MlMask *mask)
 		ereport(NOTICE,
 				(errcode(ERRCODE_SUCCESSFUL_COMPLETION),
 				 t->rows_used < MIN_ROWS
-				 ? errmsg("algorithm \"%s\" is used: %lld rows are too few to compare it with others",
-						  first->algorithm, (long long) t->rows_used)
-				 : errmsg("algorithm \"%s\" is used: %d classes are too many to compare it with others",
-						  first->algorithm, t->classes)));
+				 ? errmsg("algorithm %s is used: %lld rows are too few to compare it with others",
+						  called(first), (long long) t->rows_used)
+				 : errmsg("algorithm %s is used: %d classes are too many to compare it with others",
+						  called(first), t->classes)));
 		return;
 	}
 	ml_progress_phase(ML_PHASE_CV);
@@ -174,8 +182,8 @@ ml_choose_algorithm(MlTraining *t, const MlMask *mask)
 		use(t, &boosting);
 	ereport(NOTICE,
 			(errcode(ERRCODE_SUCCESSFUL_COMPLETION),
-			 errmsg("algorithm \"%s\" is used: %s %.3g on %d of the training rows, against %.3g of \"%s\"",
-					trees ? boosting.algorithm : first->algorithm, measure, sum[trees], n,
+			 errmsg("algorithm %s is used: %s %.4g on %d of the training rows, against %.4g of \"%s\"",
+					called(trees ? &boosting : first), measure, sum[trees], n,
 					sum[!trees], trees ? first->algorithm : boosting.algorithm)));
 	ml_free(a);
 	ml_free(b);

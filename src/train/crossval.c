@@ -283,7 +283,8 @@ ML_FUNCTION(ml_sql_cv)
 		if (t->rows_used < folds * 2)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("%lld rows are too few for %d folds", (long long) t->rows_used, folds)));
+					 errmsg("%lld rows are too few for %d folds", (long long) t->rows_used, folds),
+					 errdetail("A fold needs two rows.")));
 		for (int i = 0; i < repeats; i++)
 		{
 			t->repeat = i;

@@ -191,7 +191,21 @@ warn_perfect(const MlTraining *t, const Outcome *o)
 {
 	if (o->holdout_rows >= 50 &&
 		(metric_value(o, "auc") == 1 || metric_value(o, "r2") > 1 - 1e-9))
-		ml_warn("the model makes no error on the holdout: a feature may give the target away");
+		ml_warn("the model makes no error on the holdout: a feature may give the target away; ml_importance shows which counts most");
+}
+
+/* Whoever reads the value alone would use a model that knows nothing. */
+static void
+warn_useless(const MlTraining *t, const Outcome *o)
+{
+	const Metric *metric = main_metric(t, o);
+
+	if (metric == NULL || o->holdout_rows == 0 || strcmp(t->algorithm->name, "baseline") == 0 ||
+		isnan(metric->value) || isnan(metric->baseline))
+		return;
+	if (metric->higher_is_better ? metric->value <= metric->baseline : metric->value >= metric->baseline)
+		ml_warn("the model is no better than the baseline on the %lld rows of the holdout: %s is %.4g, that of the baseline %.4g",
+				(long long) o->holdout_rows, metric->name, metric->value, metric->baseline);
 }
 
 /* Measures the rows of the mask, and keeps what charts of them need. */
@@ -482,6 +496,7 @@ run(MlTraining *t, Outcome *o)
 	if (o->nmetrics > 0 && o->holdout_rows == 0)
 		ml_warn("the holdout has no rows: nothing is known of the model's quality");
 	warn_perfect(t, o);
+	warn_useless(t, o);
 }
 
 /* ml_fit(source, target, algorithm, params, features, exclude, task, weight, holdout, split_by, order_by, seed) */

@@ -112,3 +112,12 @@ FROM (VALUES ('linear', '{}'::jsonb), ('ridge', '{"l2": "cv"}'), ('ridge', '{"l2
 	unnest('{1,1e300,1e-310}'::float8[]) AS x, unnest('{1,1e150,5e-324}'::float8[]) AS y, unnest('{1,5e-324}'::float8[]) AS w
 WHERE at_the_ends(algorithm, params, x, y, w) IS NOT NULL;
 RESET client_min_messages;
+
+-- A choice is said with the parameters that make it, a model that knows nothing is called so, and a name in capitals is found.
+SELECT value < baseline AS useless, array_length(warnings, 1) FROM ml_train('noise', $$SELECT i * 7919 % 101 AS x, i * 104729 % 3 = 0 AS y FROM generate_series(1, 1000) i$$, 'y');
+SELECT value > baseline AS useful, warnings FROM ml_train('knows', $$SELECT i AS x, i + i % 3 > 60 AS y FROM generate_series(1, 120) i$$, 'y');
+CREATE TABLE "Capitals" AS SELECT i AS x, 2 * i AS y FROM generate_series(1, 9) i;
+SELECT ml_fit('Capitals', 'y');
+SELECT ml_fit('public.Capitals', 'y');
+SELECT ml_fit('Capital', 'y');
+DROP TABLE "Capitals";
