@@ -417,11 +417,16 @@ reader_next(void *reader, MlTile *tile)
 	return true;
 }
 
+/* Smaller squares have lost digits, and then all of them, without a word. */
+#define LEAST_VARIANCE 1e-290
+
 static void
-check_scale(const MlEncoder *enc, int j, double center, double variance)
+check_scale(const MlEncoder *enc, int j, double center, double variance, bool varies)
 {
 	if (!isfinite(center) || !isfinite(variance))
 		ml_fail_data("values of column \"%s\" are too large to be standardized", enc->names[j]);
+	if (varies && variance < LEAST_VARIANCE)
+		ml_fail_data("the squares of column \"%s\" underflow: multiply it by a power of ten first", enc->names[j]);
 }
 
 /* From the summaries of all rows: good enough to condition a problem without penalty. */
@@ -432,7 +437,7 @@ scales_from_summaries(const MlTraining *t, const MlEncoder *enc, double *center,
 	{
 		double		variance = ml_summary_variance(&t->summaries[j], true);
 
-		check_scale(enc, j, t->summaries[j].mean, variance);
+		check_scale(enc, j, t->summaries[j].mean, variance, t->summaries[j].min < t->summaries[j].max);
 		center[j] = t->summaries[j].mean;
 		scale[j] = variance > 0 ? sqrt(variance) : 1;
 	}
@@ -476,7 +481,7 @@ learn_scales(TileReader *r, double *center, double *scale)
 		double		mean = s1[j] / n;
 		double		variance = s2[j] / n - mean * mean;
 
-		check_scale(r->enc, j, shift[j] + mean, variance);
+		check_scale(r->enc, j, shift[j] + mean, fmax(variance, s2[j] / n), s1[j] != 0 || s2[j] != 0);
 		center[j] = shift[j] + mean;
 		scale[j] = variance > 0 && s2[j] / n * 1e-14 < variance ? sqrt(variance) : 1;
 	}
