@@ -417,15 +417,12 @@ reader_next(void *reader, MlTile *tile)
 	return true;
 }
 
-/* Smaller squares have lost digits, and then all of them, without a word. */
-#define LEAST_VARIANCE 1e-290
-
 static void
 check_scale(const MlEncoder *enc, int j, double center, double variance, bool varies)
 {
 	if (!isfinite(center) || !isfinite(variance))
 		ml_fail_data("values of column \"%s\" are too large to be standardized", enc->names[j]);
-	if (varies && variance < LEAST_VARIANCE)
+	if (varies && variance < 1e-290)	/* smaller squares have lost digits, in the end all of them */
 		ml_fail_data("the squares of column \"%s\" underflow: multiply it by a power of ten first", enc->names[j]);
 }
 
@@ -451,9 +448,9 @@ static void
 learn_scales(TileReader *r, double *center, double *scale)
 {
 	int			p = r->enc->p;
-	double	   *shift = palloc(Max(p, 1) * sizeof(double));
-	double	   *s1 = palloc0(Max(p, 1) * sizeof(double));
-	double	   *s2 = palloc0(Max(p, 1) * sizeof(double));
+	double	   *shift = palloc0(Max(p, 1) * 3 * sizeof(double));
+	double	   *s1 = shift + p;
+	double	   *s2 = s1 + p;
 	double		n = 0;
 	MlTile		tile;
 
@@ -486,8 +483,6 @@ learn_scales(TileReader *r, double *center, double *scale)
 		scale[j] = variance > 0 && s2[j] / n * 1e-14 < variance ? sqrt(variance) : 1;
 	}
 	pfree(shift);
-	pfree(s1);
-	pfree(s2);
 }
 
 static void
