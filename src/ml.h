@@ -179,6 +179,7 @@ typedef enum MlFormulaLink
 	ML_FORMULA_CLOGLOG,			/* 1 - exp(-exp(margin)) */
 	ML_FORMULA_INVERSE,
 	ML_FORMULA_SQUARE,
+	ML_FORMULA_CAUCHIT,			/* 1/2 + atan(margin) / pi */
 	ML_FORMULA_SOFTMAX,
 	ML_FORMULA_SHARES			/* each margin, >= 0, over their sum */
 } MlFormulaLink;

@@ -232,7 +232,7 @@ static bool
 is_single(MlFormulaLink link, int class)
 {
 	return class >= 0 && (link == ML_FORMULA_IDENTITY || link == ML_FORMULA_EXP || link == ML_FORMULA_EXP2 ||
-						  link == ML_FORMULA_LOGISTIC || link == ML_FORMULA_INVERSE);
+						  link == ML_FORMULA_LOGISTIC || link == ML_FORMULA_CAUCHIT || link == ML_FORMULA_INVERSE);
 }
 
 /*
@@ -275,6 +275,8 @@ single(MlFormulaLink link, const char *m)
 			return psprintf("(SELECT CASE WHEN t.z > 0.01 THEN 1 - pg_catalog.exp(-t.z)"
 							" ELSE t.z * (1 - t.z / 2 * (1 - t.z / 3 * (1 - t.z / 4 * (1 - t.z / 5 * (1 - t.z / 6))))) END"
 							" FROM (SELECT pg_catalog.exp(least(greatest(%s, -690), 6)) AS z OFFSET 0) t)", m);
+		case ML_FORMULA_CAUCHIT:
+			return psprintf("(pg_catalog.atan2(1, -%s) / 3.141592653589793)", m);
 		case ML_FORMULA_INVERSE:
 			return psprintf("(1 / nullif(%s, 0))", m);
 		case ML_FORMULA_SQUARE:

@@ -28,7 +28,7 @@
 #define CHECK_COLUMNS	256		/* of a matrix, between two looks at interrupts */
 
 static const char *const link_names[] = {
-	"", "identity", "log", "logit", "probit", "cloglog", "inverse", "sqrt", "softmax"
+	"", "identity", "log", "logit", "probit", "cloglog", "inverse", "sqrt", "softmax", "cauchit"
 };
 
 MlLinear *
@@ -120,6 +120,9 @@ ml_link_mean(MlLink link, double eta)
 		case ML_LINK_CLOGLOG:
 			mu = -expm1(-exp(eta));
 			break;
+		case ML_LINK_CAUCHIT:
+			mu = atan2(1, -eta) / M_PI; /* 1/2 + atan(eta)/pi, without cancellation */
+			break;
 		case ML_LINK_INVERSE:
 			return 1 / eta;
 		case ML_LINK_SQRT:
@@ -146,6 +149,8 @@ ml_link_slope(MlLink link, double eta)
 			return 0.398942280401432677939946059934 * exp(-0.5 * eta * eta);
 		case ML_LINK_CLOGLOG:
 			return exp(eta - exp(eta));
+		case ML_LINK_CAUCHIT:
+			return 1 / (M_PI * (1 + eta * eta));
 		case ML_LINK_INVERSE:
 			return -1 / (eta * eta);
 		case ML_LINK_SQRT:
@@ -168,6 +173,8 @@ ml_link_eta(MlLink link, double mu)
 			return ml_normal_quantile(mu);
 		case ML_LINK_CLOGLOG:
 			return log(-log1p(-mu));
+		case ML_LINK_CAUCHIT:
+			return -1 / tan(M_PI * mu);
 		case ML_LINK_INVERSE:
 			return 1 / mu;
 		case ML_LINK_SQRT:
@@ -258,7 +265,8 @@ ml_linear_formula(const void *model, MlFormula *out)
 		[ML_LINK_IDENTITY] = ML_FORMULA_IDENTITY, [ML_LINK_LOG] = ML_FORMULA_EXP,
 		[ML_LINK_LOGIT] = ML_FORMULA_LOGISTIC, [ML_LINK_PROBIT] = ML_FORMULA_PROBIT,
 		[ML_LINK_CLOGLOG] = ML_FORMULA_CLOGLOG, [ML_LINK_INVERSE] = ML_FORMULA_INVERSE,
-		[ML_LINK_SQRT] = ML_FORMULA_SQUARE, [ML_LINK_SOFTMAX] = ML_FORMULA_SOFTMAX
+		[ML_LINK_SQRT] = ML_FORMULA_SQUARE, [ML_LINK_SOFTMAX] = ML_FORMULA_SOFTMAX,
+		[ML_LINK_CAUCHIT] = ML_FORMULA_CAUCHIT
 	};
 	const MlLinear *m = model;
 
@@ -645,7 +653,7 @@ ml_linear_load(MlReader *reader, int format, int p, int classes)
 	double	   *field[N_SCALARS];
 	MlLinear   *m;
 
-	if (link < ML_LINK_IDENTITY || link > ML_LINK_SOFTMAX || (link == ML_LINK_SOFTMAX) != (classes > 2))
+	if (link < ML_LINK_IDENTITY || link > ML_LINK_CAUCHIT || (link == ML_LINK_SOFTMAX) != (classes > 2))
 		ml_corrupt("link %u does not fit a model of %d classes", (unsigned) link, classes);
 	if (stored_p != (uint32_t) p || stored_outputs != (uint32_t) outputs)
 		ml_corrupt("coefficients are for %u columns and %u outputs, not %d and %d",

@@ -20,7 +20,8 @@ typedef enum MlLink			/* numbers are stored in models */
 	ML_LINK_CLOGLOG,
 	ML_LINK_INVERSE,
 	ML_LINK_SQRT,
-	ML_LINK_SOFTMAX				/* outputs = classes */
+	ML_LINK_SOFTMAX,			/* outputs = classes */
+	ML_LINK_CAUCHIT
 } MlLink;
 
 typedef struct MlLinear

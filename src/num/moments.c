@@ -32,6 +32,9 @@ enum
  */
 #define FAR_SHIFT 100.0
 
+/* Products of columns above this root have all their digits: 1e-308 / 2e-16, and room for weights of rows. */
+#define LEAST_SQUARES 1e-290
+
 static int
 columns(const MlProblem *problem)
 {
@@ -203,12 +206,13 @@ two_sum(double a, double b, double *sum, double *rest)
 	*rest = (a - (s - t)) + (b - t);
 }
 
-/* Refuses sums that overflowed: the names tell which column to rescale. */
+/* Refuses sums that overflowed, or lost digits because squares are too small: the names tell which column to rescale. */
 static void
-check_finite(const MlProblem *problem, const MlMoments *m)
+check_range(const MlProblem *problem, const MlMoments *m)
 {
 	for (int j = 1; j < m->k; j++)
 	{
+		double		square = m->gram[j + (size_t) j * m->k];
 		double		raw = m->gram[j + (size_t) j * m->k] + m->weight * m->shift[j] * m->shift[j];
 
 		if (!isfinite(raw) || !isfinite(m->gram[j]))
@@ -217,6 +221,14 @@ check_finite(const MlProblem *problem, const MlMoments *m)
 				ml_fail_data("the squares of column \"%s\" overflow: divide it by a power of ten first",
 							 problem->names[j - 1]);
 			ml_fail_data("the squares of the target overflow: divide it by a power of ten first");
+		}
+		/* a column that does not vary has only zeros here */
+		if (square < LEAST_SQUARES && (square > 0 || m->gram[j] != 0))
+		{
+			if (j <= problem->p)
+				ml_fail_data("the squares of column \"%s\" underflow: multiply it by a power of ten first",
+							 problem->names[j - 1]);
+			ml_fail_data("the squares of the target underflow: multiply it by a power of ten first");
 		}
 	}
 }
@@ -230,7 +242,7 @@ ml_cross_create(const MlProblem *problem, const double *state, bool intercept, c
 
 	if (!(m.rows > 0.0) || !(m.weight > 0.0))
 		ml_fail_data("no rows to learn from");
-	check_finite(problem, &m);
+	check_range(problem, &m);
 	c->p = p;
 	c->center = ml_alloc(p + 1, sizeof(double));
 	c->center_rest = ml_alloc(p + 1, sizeof(double));

@@ -418,10 +418,12 @@ reader_next(void *reader, MlTile *tile)
 }
 
 static void
-check_scale(const MlEncoder *enc, int j, double center, double variance)
+check_scale(const MlEncoder *enc, int j, double center, double variance, bool varies)
 {
 	if (!isfinite(center) || !isfinite(variance))
 		ml_fail_data("values of column \"%s\" are too large to be standardized", enc->names[j]);
+	if (varies && variance < 1e-290)	/* smaller squares have lost digits, in the end all of them */
+		ml_fail_data("the squares of column \"%s\" underflow: multiply it by a power of ten first", enc->names[j]);
 }
 
 /* From the summaries of all rows: good enough to condition a problem without penalty. */
@@ -432,7 +434,7 @@ scales_from_summaries(const MlTraining *t, const MlEncoder *enc, double *center,
 	{
 		double		variance = ml_summary_variance(&t->summaries[j], true);
 
-		check_scale(enc, j, t->summaries[j].mean, variance);
+		check_scale(enc, j, t->summaries[j].mean, variance, t->summaries[j].min < t->summaries[j].max);
 		center[j] = t->summaries[j].mean;
 		scale[j] = variance > 0 ? sqrt(variance) : 1;
 	}
@@ -446,9 +448,9 @@ static void
 learn_scales(TileReader *r, double *center, double *scale)
 {
 	int			p = r->enc->p;
-	double	   *shift = palloc(Max(p, 1) * sizeof(double));
-	double	   *s1 = palloc0(Max(p, 1) * sizeof(double));
-	double	   *s2 = palloc0(Max(p, 1) * sizeof(double));
+	double	   *shift = palloc0(Max(p, 1) * 3 * sizeof(double));
+	double	   *s1 = shift + p;
+	double	   *s2 = s1 + p;
 	double		n = 0;
 	MlTile		tile;
 
@@ -476,13 +478,11 @@ learn_scales(TileReader *r, double *center, double *scale)
 		double		mean = s1[j] / n;
 		double		variance = s2[j] / n - mean * mean;
 
-		check_scale(r->enc, j, shift[j] + mean, variance);
+		check_scale(r->enc, j, shift[j] + mean, fmax(variance, s2[j] / n), s1[j] != 0 || s2[j] != 0);
 		center[j] = shift[j] + mean;
 		scale[j] = variance > 0 && s2[j] / n * 1e-14 < variance ? sqrt(variance) : 1;
 	}
 	pfree(shift);
-	pfree(s1);
-	pfree(s2);
 }
 
 static void

@@ -183,7 +183,8 @@ SELECT count(ml_train(m, 'far', y, algorithm => a, params => ('{"l2": 1' || p ||
 	FROM (VALUES ('identity', 'n', 'ridge', '', 'regression'), ('three classes', 'three', 'logistic', '', 'classification'),
 		('logit', 'yes', 'logistic', '', 'classification'), ('log', 'n', 'glm', ', "family": "poisson"', 'regression'),
 		('probit', 'yes', 'glm', ', "family": "binomial", "link": "probit"', 'regression'),
-		('cloglog', 'yes', 'glm', ', "family": "binomial", "link": "cloglog"', 'regression')) v (m, y, a, p, t);
+		('cloglog', 'yes', 'glm', ', "family": "binomial", "link": "cloglog"', 'regression'),
+		('cauchit', 'yes', 'glm', ', "family": "binomial", "link": "cauchit"', 'regression')) v (m, y, a, p, t);
 CREATE FUNCTION outcome(sql text, x text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE result float8;
 BEGIN
@@ -195,7 +196,7 @@ END $$;
 SELECT m AS model, x, outcome(format('ml_probability(%L, far, %L)', m, class), x) AS ml_probability, outcome(ml_to_sql(m, 'far', class => class), x) AS expression
 	FROM (VALUES ('three classes', '1')) v (m, class), unnest('{0.5,1.7e308}'::text[]) x
 UNION ALL SELECT m, x, outcome(format('ml_predict(%L, far)', m), x), outcome(ml_to_sql(m, 'far'), x)
-	FROM unnest('{identity,logit,log,probit,cloglog}'::text[]) m, unnest('{0.5,1.7e308,-1.7e308}'::text[]) x;
+	FROM unnest('{identity,logit,log,probit,cloglog,cauchit}'::text[]) m, unnest('{0.5,1.7e308,-1.7e308}'::text[]) x;
 -- infinite terms of both signs
 SELECT ml_predict('logit', far) FROM (SELECT 1.7e308::float8 AS x, (-sign(c.estimate) * 1.7e308)::float8 AS z FROM ml_coefficients('logit') c WHERE term = 'z') far;
 DROP TABLE far;

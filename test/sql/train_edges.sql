@@ -121,3 +121,38 @@ SELECT ml_fit('Capitals', 'y');
 SELECT ml_fit('public.Capitals', 'y');
 SELECT ml_fit('Capital', 'y');
 DROP TABLE "Capitals";
+
+-- Columns whose squares underflow or overflow are named, whatever the algorithm; short of that nothing is lost.
+CREATE FUNCTION scaled(algorithm text, params jsonb, by float8) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN (SELECT round((estimate * by)::numeric, 9) FROM ml_coefficients(
+		ml_fit(format('SELECT a * %L::float8 AS a, b, c, %s AS y FROM ends', by, CASE algorithm WHEN 'logistic' THEN 'bit > 0' ELSE 'y' END),
+			   'y', algorithm, params, holdout => 0)) WHERE term = 'a');
+EXCEPTION WHEN data_exception THEN
+	RETURN SQLERRM;
+END
+$$;
+SELECT algorithm, params, scaled(algorithm, params, by) = scaled(algorithm, params, 1) AS same, message, count(*)
+FROM (VALUES ('linear', '{}'::jsonb), ('ridge', '{"l2": 1}'), ('lasso', '{"lambda": 0.01}'), ('elastic_net', '{"lambda": "cv"}'),
+		('logistic', '{}'), ('logistic', '{"l1": 1}'), ('glm', '{}'), ('glm', '{"l2": 1}')) AS a(algorithm, params),
+	unnest('{1e-310,1e-300,1e-170,1e-150,1e-144,1e-100,1e100,1e150,1e160,1e300}'::float8[]) AS by,
+	LATERAL (SELECT substring(scaled(algorithm, params, by) FROM '[^0-9.-].*') AS message) AS m
+GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4;
+
+-- Many classes without a penalty: at the maximum of the likelihood probabilities add up, over the rows, to what was seen, times each
+-- column, too.  A column that depends on others is left out, weights count as rows, and standard errors are there.
+CREATE TABLE many AS
+	SELECT i, format('c%s', floor(13 * (0.5 + 0.3 * sin(i * 1.7) + 0.19 * cos(i * i * 0.37)))::int) AS y, 1 + i % 3 AS w,
+		sin(i * 1.7) + cos(i * 0.9) AS x1, cos(i * i * 0.37) AS x2, sin(i * 0.3) AS x3, sin(i * i * 0.11) AS x4, cos(i * 0.77) AS x5,
+		sin(i * 2.9) AS x6, cos(i * 5.1) AS x7, sin(i * 0.013) AS x8, cos(i * 0.57) AS x9, sin(i * i * 0.7) AS x10,
+		sin(i * 0.3) + 2 * cos(i * 0.77) AS x11, cos(i * i * 0.05) AS x12, sin(i * 0.71) AS x13, cos(i * 1.3) AS x14, sin(i * 1.9) AS x15
+	FROM generate_series(1, 4000) AS i;
+SELECT count(DISTINCT y) AS classes FROM many;
+SELECT warnings FROM ml_train('many', 'many', 'y', 'logistic', exclude => '{i}', weight => 'w', holdout => 0);
+SELECT value FROM ml_describe('many') WHERE item = 'stop';
+SELECT round(max(abs(score))::numeric, 5) AS largest_score
+FROM (SELECT p.key, j, sum(m.w * x[j] * (p.value::float8 - (p.key = m.y)::int)) AS score
+	FROM (SELECT *, ARRAY[1, x1, x2, x3, x4, x5, x6, x7, x8, x9, x10, x11, x12, x13, x14, x15] AS x, ml_probabilities('many', many) AS probabilities FROM many) AS m,
+		jsonb_each_text(m.probabilities) AS p, generate_series(1, 16) AS j
+	GROUP BY p.key, j) AS scores;
+SELECT count(*) AS coefficients, count(estimate) AS estimated, count(std_error) AS with_error FROM ml_coefficients('many');

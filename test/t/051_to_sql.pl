@@ -132,7 +132,7 @@ check('lasso', 'y', '{"lambda": 0.01}');
 check('elastic_net', 'y', '{"lambda": 0.02, "l1_ratio": 0.3, "levels": "all"}');
 check('logistic', 'y_two', '{"l2": 1}', classes => \@two);
 check('logistic', 'y_five', '{"l2": 1}', classes => \@five);
-foreach my $family (['gaussian', 'y_positive', 'identity', 'log', 'inverse'], ['binomial', 'y_flag', 'logit', 'probit', 'cloglog', 'log'],
+foreach my $family (['gaussian', 'y_positive', 'identity', 'log', 'inverse'], ['binomial', 'y_flag', 'logit', 'probit', 'cloglog', 'cauchit', 'log'],
 	['poisson', 'y_count', 'log', 'identity', 'sqrt'], ['gamma', 'y_positive', 'inverse', 'identity', 'log'])
 {
 	my ($name, $target, @links) = @$family;

@@ -174,7 +174,9 @@ static const Expected exact[] = {
 	{"binomial log", {-1.7966226126519629, 0.40127111968459517, -0.04888458189550101}, {0.53046334603355794, 0.16623585539209287, 0.83844705574315448}, {0.00070688942299720783, 0.015784255636337976, 0.95350670487992817},
 		13.591912588059415, 20.432528680183349, 44.5038912833624},
 	{"scoring does not converge", {1.8072624143455633, 0.056400368860666759, 3.5532449521128946}, {1.3796589138165585, 1.1061858530057735, 3.5425511893370238}, {0.22266496936233637, 0.96045007875046595, 0.34205514739456544},
-		13.782764701464616, 14.548028417128407, 60.282240292071535}
+		13.782764701464616, 14.548028417128407, 60.282240292071535},
+	{"binomial cauchit", {0.74462959611285473, 1.1001826793416463, -1.4304939787471351}, {0.86434930285096778, 0.41941358775468912, 1.5891234344411187}, {0.38896738875046588, 0.008712217088469006, 0.36802552397039012},
+		23.401947783770339, 48.689214206971293, 53.995117223859658}
 };
 
 static void
@@ -249,6 +251,7 @@ main(void)
 	Rows		weighted = {.n = 24, .p = 2, .x = made_x, .y = made_positive, .w = made_weight};
 	Rows		positive = {.n = 24, .p = 2, .x = made_x, .y = made_positive};
 	Rows		rare = {.n = 24, .p = 2, .x = made_x, .y = made_rare, .w = made_weight};
+	Rows		weighted_share = {.n = 24, .p = 2, .x = made_x, .y = made_share, .w = made_weight};
 	Rows		hard = {.n = 12, .p = 2, .x = hard_x, .y = hard_y};
 	const double minus[] = {1, 2, -1};
 	const double rising[] = {1, 2, 3};
@@ -270,6 +273,7 @@ main(void)
 	test_case(&exact[3], (GlmParams) {.family = POISSON, .link = ML_LINK_IDENTITY, .intercept = true}, plain, 1e-11, 12);
 	test_case(&exact[4], (GlmParams) {.family = BINOMIAL, .link = ML_LINK_LOG, .intercept = true}, rare, 1e-11, 12);
 	test_case(&exact[5], (GlmParams) {.family = GAMMA, .link = ML_LINK_IDENTITY, .intercept = true}, hard, 1e-11, 20);
+	test_case(&exact[6], (GlmParams) {.family = BINOMIAL, .link = CHOSEN_CAUCHIT, .intercept = true}, weighted_share, 1e-11, 12);
 
 	test_edge();
 	ml_test_ok(strcmp(failure((GlmParams) {.family = POISSON, .intercept = true},

@@ -9,7 +9,8 @@ array <- function(name)
 
 bend <- function(link)
   switch(link, identity = function(e) 0 * e, log = exp, inverse = function(e) 2 / e^3, sqrt = function(e) 2 + 0 * e,
-         probit = function(e) -e * dnorm(e), cloglog = function(e) exp(e - exp(e)) * (1 - exp(e)))
+         probit = function(e) -e * dnorm(e), cloglog = function(e) exp(e - exp(e)) * (1 - exp(e)),
+         cauchit = function(e) -2 * e / (pi * (1 + e^2)^2))
 rise <- function(family)
   switch(family, gaussian = function(m) 0 * m, binomial = function(m) 1 - 2 * m, poisson = function(m) 1 + 0 * m,
          Gamma = function(m) 2 * m)
@@ -63,3 +64,4 @@ newton("poisson sqrt", made, array("made_count"), poisson("sqrt"))
 newton("poisson identity", made, array("made_count"), poisson("identity"))
 newton("binomial log", made, array("made_rare"), binomial("log"), w = array("made_weight"))
 newton("scoring does not converge", hard, array("hard_y"), Gamma("identity"))
+newton("binomial cauchit", made, array("made_share"), binomial("cauchit"), w = array("made_weight"))

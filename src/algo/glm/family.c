@@ -22,7 +22,7 @@ ml_glm_mean(Family family, MlLink link, double eta)
 	switch (family)
 	{
 		case BINOMIAL:
-			if (link == ML_LINK_LOGIT || link == ML_LINK_PROBIT)
+			if (link == ML_LINK_LOGIT || link == ML_LINK_PROBIT || link == ML_LINK_CAUCHIT)
 				m.rest = ml_link_mean(link, -eta);
 			else if (link == ML_LINK_CLOGLOG)
 				m.rest = fmax(exp(-exp(eta)), DBL_MIN);
@@ -79,6 +79,9 @@ ml_glm_curvature(Family family, MlLink link, double eta, double y, const Mean *m
 			break;
 		case ML_LINK_CLOGLOG:
 			bend = (1 - exp(eta)) * m->slope;
+			break;
+		case ML_LINK_CAUCHIT:
+			bend = -2 * eta / (1 + eta * eta) * m->slope;
 			break;
 		case ML_LINK_INVERSE:
 			bend = 2 / eta / eta / eta;

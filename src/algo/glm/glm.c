@@ -31,7 +31,7 @@
 typedef struct GlmParams
 {
 	int			family;
-	int			link;			/* 0: the family's usual one, else MlLink */
+	int			link;			/* 0: the family's usual one, else as in link_names */
 	char	   *offset;
 	double		l2;
 	bool		intercept;
@@ -40,9 +40,12 @@ typedef struct GlmParams
 } GlmParams;
 
 static const char *const family_names[] = {"gaussian", "binomial", "poisson", "gamma", NULL};
+/* In the order of MlLink, whose softmax is none of these: in its place stands the one behind it. */
 static const char *const link_names[] = {
-	"auto", "identity", "log", "logit", "probit", "cloglog", "inverse", "sqrt", NULL
+	"auto", "identity", "log", "logit", "probit", "cloglog", "inverse", "sqrt", "cauchit", NULL
 };
+
+#define CHOSEN_CAUCHIT ML_LINK_SOFTMAX
 
 #define BIT(link) (1u << (link))
 
@@ -54,7 +57,8 @@ static const struct
 	bool		dispersed;		/* the dispersion is estimated */
 }			families[] = {
 	{ML_LINK_IDENTITY, BIT(ML_LINK_IDENTITY) | BIT(ML_LINK_LOG) | BIT(ML_LINK_INVERSE), true},
-	{ML_LINK_LOGIT, BIT(ML_LINK_LOGIT) | BIT(ML_LINK_PROBIT) | BIT(ML_LINK_CLOGLOG) | BIT(ML_LINK_LOG), false},
+	{ML_LINK_LOGIT, BIT(ML_LINK_LOGIT) | BIT(ML_LINK_PROBIT) | BIT(ML_LINK_CLOGLOG) | BIT(ML_LINK_LOG) |
+	BIT(ML_LINK_CAUCHIT), false},
 	{ML_LINK_LOG, BIT(ML_LINK_LOG) | BIT(ML_LINK_IDENTITY) | BIT(ML_LINK_SQRT), false},
 	{ML_LINK_INVERSE, BIT(ML_LINK_INVERSE) | BIT(ML_LINK_IDENTITY) | BIT(ML_LINK_LOG), true}
 };
@@ -97,6 +101,8 @@ enum							/* in the carry */
 static MlLink
 link_of(const GlmParams *params)
 {
+	if (params->link == CHOSEN_CAUCHIT)
+		return ML_LINK_CAUCHIT;
 	return params->link ? (MlLink) params->link : families[params->family].usual;
 }
 
@@ -441,6 +447,13 @@ set_penalties(Fit *fit)
 	}
 }
 
+/* For messages: auto by its real name. */
+static const char *
+link_name(const Fit *fit)
+{
+	return link_names[fit->link == ML_LINK_CAUCHIT ? (int) CHOSEN_CAUCHIT : (int) fit->link];
+}
+
 /* The mean of the target under the link: where the null model starts. */
 static double
 mean_predictor(const Fit *fit)
@@ -452,7 +465,7 @@ mean_predictor(const Fit *fit)
 	if (fit->params->family == POISSON && mean <= 0)
 		ml_fail_data("all values of the target are 0: family \"poisson\" needs a positive mean");
 	if ((fit->link == ML_LINK_LOG && mean <= 0) || (fit->link == ML_LINK_INVERSE && mean == 0))
-		ml_fail_data("link \"%s\" needs a target with a positive mean, not %g", link_names[fit->link], mean);
+		ml_fail_data("link \"%s\" needs a target with a positive mean, not %g", link_name(fit), mean);
 	return ml_link_eta(fit->link, mean);
 }
 
@@ -505,7 +518,7 @@ start(Fit *fit)
 		h[(size_t) j * fit->d + j] += fit->l2[j];
 	if (!ml_newton_solve(fit->d, h, fit->fixed, b, point))
 		ml_fail_data("no starting values were found for family \"%s\" with link \"%s\"",
-					 family_names[fit->params->family], link_names[fit->link]);
+					 family_names[fit->params->family], link_name(fit));
 }
 
 /*
@@ -522,7 +535,7 @@ retreat(Fit *fit, const double *old)
 	advance_null(fit);
 	if (!fit->params->intercept || fit->problem->pass > 40)
 		ml_fail_data("no starting values were found for family \"%s\" with link \"%s\"",
-					 family_names[fit->params->family], link_names[fit->link]);
+					 family_names[fit->params->family], link_name(fit));
 	inside = fit->carry[NULL_BASE];
 	if (fit->params->offset && fit->problem->pass > 8)
 		inside += (fit->link == ML_LINK_LOG ? -1 : 1) * fmax(fabs(inside), 0.1) * ldexp(1, fit->problem->pass - 9);
@@ -667,7 +680,7 @@ conclude(Fit *fit, MlVerdict verdict, MlResult *result)
 		result->stop = "means at the edge";
 		ml_warn("glm: some fitted means reach the edge of what family \"%s\" allows with link \"%s\": "
 				"the likelihood may have no maximum inside, and standard errors do not hold; another link helps",
-				family_names[fit->params->family], link_names[fit->link]);
+				family_names[fit->params->family], link_name(fit));
 	}
 	else if (verdict == ML_VERDICT_CONVERGED)
 		result->stop = "gradient below tol";

@@ -4,7 +4,8 @@
  * Minimises sum w logloss + l1 sum |b| + l2/2 sum b^2, the intercept free.
  * Two classes, and more while (p + 1) classes <= NEWTON_LIMIT (SMOOTH_LIMIT with
  * l2 alone): Newton over passes (num/newton.c); beyond that limited memory BFGS
- * (num/lbfgs.c).
+ * (num/lbfgs.c).  Without a penalty and from APPROACH_FROM unknowns on BFGS comes near
+ * the maximum, since a Newton pass costs hundreds of its passes, and Newton ends it.
  *
  * Unknowns are class-major, d = p + 1 a class, intercept first, in standardized
  * coordinates; two classes have one block.  Without penalty class 0 is the
@@ -12,7 +13,8 @@
  *
  * State: HEAD sums, class weights, then what the method needs, then scratch
  * space that combine ignores (see layout_of).  The carry is the minimiser's,
- * with one flag an unknown behind it: fixed at zero.
+ * with one flag an unknown behind it: fixed at zero.  Its size tells which minimiser's
+ * it is.
  */
 #include <float.h>
 #include <math.h>
@@ -36,6 +38,9 @@ typedef struct LogisticParams
 
 #define NEWTON_LIMIT 1500		/* unknowns: a Hessian of 18 MB, factored in about 0.1 s */
 #define SMOOTH_LIMIT 200		/* the same with a quadratic penalty: a Newton pass costs as many of BFGS's */
+#define APPROACH_FROM 200		/* unknowns */
+#define APPROACH_TOL 1e-6		/* gradient per unit of weight that Newton's method takes over at */
+#define APPROACH_PASSES 300		/* they cost no more than one or two of Newton's */
 #define BFGS_ERROR 1e-9			/* of a coefficient, relative to max(1, largest one): what Newton's last step leaves */
 #define NOISE 1e-14				/* of the gradient, per unit of weight: less is rounding */
 #define FIRST_ORDER_PASSES 10	/* BFGS passes that count as one iteration of max_iter */
@@ -55,6 +60,9 @@ enum
 	HEAD = 8
 };
 
+/* In a carry of Newton's method: passes of BFGS before its first. */
+#define APPROACHED 0
+
 /* Offsets into the state. */
 typedef struct Layout
 {
@@ -62,10 +70,11 @@ typedef struct Layout
 	int			blocks;			/* 1 for two classes, else the number of classes */
 	int			q;				/* d * blocks */
 	bool		newton;
+	bool		approach;		/* BFGS for now, Newton's method later */
 	size_t		weights;		/* classes */
 	size_t		gram;			/* two classes: (d + 1)^2 with the residual as last column */
 	size_t		gradient;		/* more: q */
-	size_t		pairs;			/* more, Newton: one d x d block for each pair of classes */
+	size_t		pairs;			/* more, Newton: one d x d block for each pair of classes; approach: one of all */
 	size_t		scratch;		/* a tile's work space; in finish the q x q Hessian */
 	size_t		size;
 } Layout;
@@ -80,17 +89,21 @@ is_smooth(const LogisticParams *params)
 static Layout
 layout_of(const MlProblem *problem)
 {
+	const LogisticParams *params = problem->params;
 	Layout		l = {0};
 	size_t		k = problem->classes;
 	size_t		tile;
 
 	l.d = problem->p + 1;
 	l.blocks = k > 2 ? k : 1;
-	l.newton = k <= 2 || (size_t) l.d * k <= (is_smooth(problem->params) ? SMOOTH_LIMIT : NEWTON_LIMIT);
 	/* q is an int: past 2^31 unknowns no state could be allocated either */
 	if ((double) l.d * l.blocks > 1e8)
 		ml_fail_data("%d columns times %d classes are too many coefficients", problem->p, problem->classes);
 	l.q = l.d * l.blocks;
+	l.newton = k <= 2 || l.q <= (is_smooth(params) ? SMOOTH_LIMIT : NEWTON_LIMIT);
+	l.approach = l.newton && k > 2 && l.q >= APPROACH_FROM && !(params->l1 > 0 || params->l2 > 0) &&
+		!(problem->carry && problem->ncarry == ml_newton_carry_size(l.q) + l.q);
+	l.newton = l.newton && !l.approach;
 	l.weights = HEAD;
 	l.gram = l.gradient = HEAD + k;
 	if (k <= 2)
@@ -101,7 +114,7 @@ layout_of(const MlProblem *problem)
 	else
 	{
 		l.pairs = l.gradient + l.q;
-		l.scratch = l.pairs + (l.newton ? k * (k - 1) / 2 * l.d * l.d : 0);
+		l.scratch = l.pairs + (l.newton ? k * (k - 1) / 2 : l.approach) * l.d * l.d;
 		tile = (size_t) ML_TILE_ROWS * (k + 2 * (size_t) l.d);
 	}
 	l.size = l.scratch + tile;
@@ -397,6 +410,20 @@ softmax_pairs(const Layout *l, double *state, const MlTile *tile, const double *
 		}
 }
 
+/* Adds the block sum w x x': what pass 0 of Newton's method would tell about dependent columns. */
+static void
+softmax_gram(const Layout *l, double *state, const MlTile *tile, const double *x, double *rows)
+{
+	for (int i = 0; i < tile->n; i++)
+	{
+		double		root = tile->w ? sqrt(tile->w[i]) : 1;
+
+		for (int j = 0; j < l->d; j++)
+			rows[(size_t) i * l->d + j] = root * x[(size_t) j * ML_TILE_ROWS + i];
+	}
+	ml_gram_add(tile->n, l->d, rows, state + l->pairs);
+}
+
 static void
 softmax_accumulate(const MlProblem *problem, const Layout *l, double *state, const MlTile *tile)
 {
@@ -423,6 +450,8 @@ softmax_accumulate(const MlProblem *problem, const Layout *l, double *state, con
 	softmax_rows(problem, l, state, tile, eta);
 	if (l->newton)
 		softmax_pairs(l, state, tile, eta, x, rows);
+	else if (l->approach && problem->pass == 0)
+		softmax_gram(l, state, tile, x, rows);
 	/* Probabilities become residuals. */
 	for (int i = 0; i < n; i++)
 		eta[(int) tile->y[i] * ML_TILE_ROWS + i] -= 1;
@@ -540,14 +569,14 @@ find_fixed(Fit *fit)
 		return;
 	}
 	aliased = ml_alloc(d, sizeof(bool));
-	if (!fit->penalized && l->newton)
+	if (!fit->penalized && (l->newton || l->approach))
 	{
 		gram = ml_alloc(d * d, sizeof(double));
 		if (l->blocks == 1)
 			for (size_t i = 0; i < d; i++)
 				memcpy(gram + i * d, fit->state + l->gram + i * (d + 1), sizeof(double) * d);
 		else
-			for (int pair = 0; pair < l->blocks * (l->blocks - 1) / 2; pair++)
+			for (int pair = 0; pair < (l->approach ? 1 : l->blocks * (l->blocks - 1) / 2); pair++)
 				ml_axpy(d * d, 1, fit->state + l->pairs + pair * d * d, gram);
 		if (!fit->params->intercept)
 			for (size_t j = 0; j < d; j++)
@@ -839,11 +868,31 @@ first_order(Fit *fit, const double *old)
 				least = fmin(least, descent->l2[i]);
 		descent->gradient_tol = fmin(enough, fmax(BFGS_ERROR * least, NOISE * fit->state[SUM_WEIGHT]));
 	}
+	else if (fit->l.approach)
+	{
+		descent->gradient_tol = fmax(enough, APPROACH_TOL * fit->state[SUM_WEIGHT]);
+		descent->max_iter = APPROACH_PASSES;
+	}
 	verdict = ml_lbfgs_advance(descent, old, fit->carry);
 	descent->gradient_tol = enough;
 	if ((verdict == ML_VERDICT_STALLED || verdict == ML_VERDICT_LIMIT) && descent->gradient_max <= enough)
 		return ML_VERDICT_CONVERGED;
 	return verdict;
+}
+
+/* Goes on with Newton's method from where BFGS came to. */
+static MlStep
+take_over(Fit *fit, MlResult *result)
+{
+	size_t		q = fit->l.q;
+
+	result->ncarry = ml_newton_carry_size(fit->l.q) + q;
+	result->carry = ml_alloc(result->ncarry, sizeof(double));
+	result->carry[APPROACHED] = fit->problem->pass + 1;
+	memcpy(ml_carry_point(result->carry), ml_carry_point(fit->carry), sizeof(double) * q);
+	for (size_t j = 0; j < q; j++)
+		result->carry[result->ncarry - q + j] = fit->fixed[j];
+	return ML_AGAIN;
 }
 
 static MlStep
@@ -886,11 +935,15 @@ logistic_finish(const MlProblem *problem, double *state, MlResult *result)
 	fit.descent.gradient_tol = ml_newton_tol(problem, params->tol) * state[SUM_WEIGHT];
 	fit.descent.step_tol = problem->draft ? HUGE_VAL : STEP_TOL;
 	fit.descent.size = 1;
-	fit.descent.pass = problem->pass;
+	fit.descent.pass = problem->pass > 0 && l->newton && old ? problem->pass - (int) old[APPROACHED] : problem->pass;
 	fit.descent.confirm = !problem->draft && !fit.penalized && state[SUM_ROWS] <= ML_CONFIRM_ROWS;
 	fit.descent.max_iter = l->newton ? params->max_iter : params->max_iter * FIRST_ORDER_PASSES;
 	if (l->newton)
+	{
 		verdict = ml_newton_advance(&fit.descent, old, fit.carry);
+		if (problem->pass == 0)
+			fit.carry[APPROACHED] = 0;	/* that of the sample it was started from */
+	}
 	else
 		verdict = first_order(&fit, old);
 	result->objective = fit.descent.objective;
@@ -905,6 +958,8 @@ logistic_finish(const MlProblem *problem, double *state, MlResult *result)
 	}
 	else if (verdict == ML_VERDICT_AGAIN)
 		return ML_AGAIN;
+	else if (l->approach)
+		return take_over(&fit, result);
 	return conclude(&fit, verdict, separated, result);
 }
 
