@@ -309,7 +309,7 @@ ml_newton_advance(MlDescent *m, const double *old, double *carry)
 	/* After convergence the value may rise by rounding alone. */
 	if (carry[HEAD_STARTED] != 0 && carry[HEAD_CONFIRM] == 0 &&
 		!(value <= carry[HEAD_VALUE] + ARMIJO * carry[HEAD_LENGTH] * carry[HEAD_SLOPE] +
-		  VALUE_NOISE * fabs(carry[HEAD_VALUE])))
+		  fmax(VALUE_NOISE * fabs(carry[HEAD_VALUE]), m->value_noise)))
 	{
 		carry[HEAD_LENGTH] /= 2;
 		m->objective = carry[HEAD_VALUE];

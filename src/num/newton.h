@@ -59,6 +59,7 @@ typedef struct MlDescent
 	const double *l2;			/* q penalties on x^2 / 2, or NULL */
 	const double *unit;			/* q: x * unit is of the order of the predictor; steps are judged in it */
 	const bool *fixed;			/* q: stays at zero, or NULL */
+	double		value_noise;	/* absolute rounding error of F, which matters where F goes to zero */
 	double		gradient_tol;	/* largest |gradient| to stop at, absolute */
 	double		step_tol;		/* largest step to stop at, relative to max(size, largest |x|) */
 	double		size;			/* natural size of the predictor: 1 for a log or logit, 0: it has units,

@@ -156,3 +156,8 @@ FROM (SELECT p.key, j, sum(m.w * x[j] * (p.value::float8 - (p.key = m.y)::int)) 
 		jsonb_each_text(m.probabilities) AS p, generate_series(1, 16) AS j
 	GROUP BY p.key, j) AS scores;
 SELECT count(*) AS coefficients, count(estimate) AS estimated, count(std_error) AS with_error FROM ml_coefficients('many');
+
+-- A count that is a power of two to the last digit: converged, with standard errors.
+SELECT term, abs(estimate - v) < 1e-14 AS exact, std_error IS NOT NULL AS known
+FROM ml_coefficients(ml_fit('SELECT k AS x, 2 ^ k AS y FROM generate_series(0, 10) k', 'y', 'glm', '{"family": "poisson"}', holdout => 0)) c
+	JOIN (VALUES ('(intercept)', 0::float8), ('x', ln(2::float8))) t (term, v) USING (term);

@@ -18,6 +18,7 @@
  * information), the observed information unless the link is canonical, scratch
  * space.
  */
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -64,6 +65,7 @@ static const struct
 };
 
 #define ALIAS_TOL 1e-11			/* 1 - R^2 of a column on earlier ones; rounding leaves 1e-14 */
+#define PERFECT 1e-10			/* share of the null deviance below which a fit counts as one without error */
 #define NEWTON_STEP_TOL 1e-5	/* the last Newton step squares this error ... */
 #define SCORING_STEP_TOL 1e-10	/* ... a scoring step only shrinks it */
 #define LEAST_CURVATURE 0.01	/* of the observed information, in units of the expected one, to be used */
@@ -728,7 +730,8 @@ gradient_scale(const Fit *fit)
 	for (size_t j = 0; j < d; j++)
 		if (!fit->fixed[j])
 			top = fmax(top, gram[j * (d + 1) + j]);
-	top = sqrt(top) * sqrt(2 * fmax(fit->state[SUM_VALUE], 0));
+	/* A fit without error takes the deviance to zero: there what it was of the null model holds. */
+	top = sqrt(top) * sqrt(2 * fmax(fmax(fit->state[SUM_VALUE], 0), PERFECT * fit->carry[NULL_VALUE]));
 	/* Separated classes take the deviance to zero: there the sum of weights holds, as in logistic. */
 	return fit->params->family == BINOMIAL ? fmax(top, fit->state[SUM_WEIGHT]) : top;
 }
@@ -783,6 +786,8 @@ glm_finish(const MlProblem *problem, double *state, MlResult *result)
 	fit.descent.l2 = fit.params->l2 > 0 ? fit.l2 : NULL;
 	fit.descent.unit = fit.unit;
 	fit.descent.fixed = fit.fixed;
+	fit.descent.value_noise = fit.params->family == GAUSSIAN ? 0
+		: 16 * DBL_EPSILON * (fit.params->family == POISSON ? state[SUM_Y] : state[SUM_WEIGHT]);
 	fit.descent.gradient_tol = ml_newton_tol(problem, fit.params->tol) * gradient_scale(&fit);
 	fit.descent.size = fit.link == ML_LINK_IDENTITY || fit.link == ML_LINK_INVERSE || fit.link == ML_LINK_SQRT ? 0 : 1;
 	fit.descent.pass = problem->pass;
