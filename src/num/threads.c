@@ -2,9 +2,7 @@
  * threads.c - a pool of threads that run one job at a time.
  *
  * A job is a kernel and a count; each thread, the caller too, takes the next
- * number until none is left.  Between jobs the threads wait at a condition variable,
- * after some looks whether the next one is there: trees are grown by thousands of jobs of a
- * millisecond, and to be woken takes a tenth of that.
+ * number until none is left.  Between jobs the threads wait at a condition variable.
  * They are started with the first job that can use them, with every signal blocked:
  * signals are the business of the thread that started them, which also must not be
  * interrupted by an error while others work (kernels raise none).
@@ -20,8 +18,6 @@
 
 #include "ml.h"
 
-#define LOOKS 500				/* before a thread sleeps: some 50 us */
-
 int			ml_threads = 1;
 
 static struct
@@ -33,8 +29,8 @@ static struct
 	int			wanted;			/* the setting they were started for */
 	int			started;		/* threads beside the caller */
 	bool		ending;
-	unsigned long job;			/* number of the current job; atomic */
-	int			busy;			/* helpers that have not left it; atomic */
+	unsigned long job;			/* number of the current job */
+	int			busy;			/* helpers that have not left it */
 
 	void		(*kernel) (void *arg, int i);
 	void	   *arg;
@@ -54,16 +50,6 @@ int
 ml_thread_number(void)
 {
 	return thread_number;
-}
-
-static inline void
-pause_briefly(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
 }
 
 static void
@@ -92,12 +78,8 @@ helper(void *arg)
 		pthread_mutex_unlock(&pool.lock);
 		take_numbers();
 		pthread_mutex_lock(&pool.lock);
-		if (__atomic_sub_fetch(&pool.busy, 1, __ATOMIC_RELAXED) == 0)
+		if (--pool.busy == 0)
 			pthread_cond_signal(&pool.done);
-		pthread_mutex_unlock(&pool.lock);
-		for (int i = 0; i < LOOKS && __atomic_load_n(&pool.job, __ATOMIC_RELAXED) == seen; i++)
-			pause_briefly();
-		pthread_mutex_lock(&pool.lock);
 	}
 	pthread_mutex_unlock(&pool.lock);
 	return NULL;
@@ -142,13 +124,11 @@ ml_threads_run(int n, void (*kernel) (void *arg, int i), void *arg)
 	pool.arg = arg;
 	pool.n = n;
 	pool.next = 0;
-	__atomic_store_n(&pool.busy, pool.started, __ATOMIC_RELAXED);
-	__atomic_store_n(&pool.job, pool.job + 1, __ATOMIC_RELAXED);
+	pool.busy = pool.started;
+	pool.job++;
 	pthread_cond_broadcast(&pool.work);
 	pthread_mutex_unlock(&pool.lock);
 	take_numbers();
-	for (int i = 0; i < LOOKS && __atomic_load_n(&pool.busy, __ATOMIC_RELAXED) > 0; i++)
-		pause_briefly();
 	pthread_mutex_lock(&pool.lock);
 	while (pool.busy > 0)
 		pthread_cond_wait(&pool.done, &pool.lock);

@@ -872,16 +872,15 @@ ml_row_losses(MlTraining *t, const MlMask *train, const MlMask *test, const void
 	MlAhead    *ahead;
 	TileReader	r;
 	MlTile		tile;
-	int			outputs = t->classes > 2 ? t->classes : 1;
-	const double *out;
 	double		sum = 0;
 
 	*n = 0;
 	reader_open(&r, t, test, fit->encoder);
 	ahead = ml_ahead_begin(t, fit, reader_next, &r);
-	while ((out = ml_ahead_next(ahead, &tile)) != NULL)
-		for (int i = 0; i < tile.n; i++, out += outputs)
+	while (reader_next(&r, &tile))
+		for (int i = 0; i < tile.n; i++)
 		{
+			const double *out = ml_ahead_row(ahead, tile.x + (Size) i * fit->encoder->p);
 			double		of_row = (tile.w ? tile.w[i] : 1) * row_loss(t, tile.y[i], out);
 
 			sum += of_row;
@@ -976,15 +975,14 @@ ml_score_rows(MlTraining *t, const MlMask *mask, const MlFit *fit, const double 
 	MlAhead    *ahead;
 	TileReader	r;
 	MlTile		tile;
-	int			outputs = t->classes > 2 ? t->classes : 1;
-	const double *out;
 
 	reader_open(&r, t, mask, fit->encoder);
 	ahead = ml_ahead_begin(t, fit, reader_next, &r);
-	while ((out = ml_ahead_next(ahead, &tile)) != NULL)
-		for (int i = 0; i < tile.n; i++, out += outputs)
+	while (reader_next(&r, &tile))
+		for (int i = 0; i < tile.n; i++)
 		{
 			const double *row = r.view.row[i];
+			const double *out = ml_ahead_row(ahead, tile.x + (Size) i * fit->encoder->p);
 			double		w = t->at_w >= 0 ? row[t->at_w] : 1;
 
 			ml_metrics_add(model, tile.y[i], out, w);

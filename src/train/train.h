@@ -231,12 +231,12 @@ extern MlFit *ml_fit_rows(MlTraining *t, const MlMask *mask, const void *params,
 extern void ml_fit_free(MlFit *fit);	/* the model; prior and carry stay */
 
 /*
- * Predictions by a fit's model, tile by tile as `next` hands them out; begin starts the rows
- * anew, for it may have to read all of them first.
+ * Predictions by a fit's model, row by row in the order in which `next` hands out tiles; begin starts the
+ * rows anew, for it may have to read all of them first.
  */
 typedef struct MlAhead MlAhead;
 extern MlAhead *ml_ahead_begin(MlTraining *t, const MlFit *fit, bool (*next) (void *reader, MlTile *tile), void *reader);
-extern const double *ml_ahead_next(MlAhead *ahead, MlTile *tile);	/* n x outputs, valid until the next one; NULL: no more rows */
+extern const double *ml_ahead_row(MlAhead *ahead, const double *x);	/* valid until the next one */
 extern void ml_ahead_end(MlAhead *ahead);
 
 /* Sum of the weighted losses of the rows of `test` after a fit to those of `train`, and the first `room` of them. */

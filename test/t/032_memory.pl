@@ -35,16 +35,6 @@ SELECT sum(ml_predict('one', t)) AS s FROM t \gset
 SELECT status('Threads');
 SQL
 
-is($node->safe_psql('postgres', <<'SQL'), "4\n1\n1|t", 'what is measured with threads is the same, and they end with it');
-SET ml.threads = 4;
-SELECT value AS four FROM ml_train('threads', 't', 'y', 'gradient_boosting') \gset
-SHOW ml.threads;
-SET ml.threads = 1;
-SELECT value AS one FROM ml_train('threads', 't', 'y', 'gradient_boosting') \gset
-SHOW ml.threads;
-SELECT status('Threads'), :four = :one;
-SQL
-
 # ---- a session that goes on and on ----
 
 my $cycle = <<'SQL';
