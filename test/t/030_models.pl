@@ -97,6 +97,17 @@ isnt($node->safe_psql('postgres', "SELECT count(*) FROM ml_verify()"), '0', 'but
 $node->safe_psql('postgres', 'UPDATE ml.version SET model = unchecked(m) FROM kept');
 is($node->safe_psql('postgres', "SELECT count(*) FROM ml_verify()"), '0', 'and nothing when it is mended');
 
+# A version that was stored when heads had all of the payload.
+is($node->safe_psql('postgres', <<'SQL'), 'f|t|t', 'a version in format 3 predicts and explains as its value does');
+CREATE TABLE three AS SELECT i * 0.5 AS x1, i % 7 AS x2, i % 3 AS x3, i % 5 AS y FROM generate_series(1, 200) i;
+CREATE TABLE older_model AS SELECT v.version FROM ml_train('older', 'three', 'y', 'gradient_boosting', '{"n_estimators": 3}') v;
+CREATE TABLE before AS SELECT ml_predict('older', to_jsonb(t)) AS p FROM three t LIMIT 1;
+UPDATE ml.version v SET model = unchecked(g.m) FROM golden g, ml.model o WHERE g.name = 'head' AND o.name = 'older' AND v.model_id = o.model_id;
+SELECT (SELECT p FROM before) = ml_predict('older', to_jsonb(t)), ml_predict('older', to_jsonb(t)) = ml_predict(g.m::text::ml_model, to_jsonb(t)),
+	(SELECT array_agg(e) FROM ml_explain('older', to_jsonb(t)) e) = (SELECT array_agg(e) FROM ml_explain(g.m::text::ml_model, to_jsonb(t)) e)
+FROM three t, golden g WHERE g.name = 'head' LIMIT 1;
+SQL
+
 # States: every byte of one with rows in its buffers, splits and summaries.
 $node->safe_psql('postgres', <<'SQL');
 CREATE FUNCTION try_state(bytes bytea) RETURNS text LANGUAGE plpgsql AS $$
