@@ -67,8 +67,6 @@ typedef struct MlMeantRow
 	int64		version_id;
 	int			version;
 	int			uses;			/* calls that asked for it to predict */
-	bool		outdated;		/* the newest snapshot has another version, or plans may */
-	uint64		generation;		/* ... as looked at then */
 } MlMeantRow;
 
 /*

@@ -181,6 +181,7 @@ static struct
 	MemoryContext cxt;
 	bool		stale;
 	uint64		generation;
+	TimestampTz planned;		/* start of the statement in which a plan was last made */
 	int64		count;
 	MlSnapshotTag tag;			/* of the snapshot they were read under, in a parallel query */
 	HTAB	   *models;
@@ -407,6 +408,10 @@ ml_catalog_invalidate(Datum arg, Oid relid)
 	tables.valid = false;
 	rows.stale = true;
 	rows.generation++;
+
+	/* The server tells finished plans; one in the making may have been made with what was remembered. */
+	if (rows.planned == GetCurrentStatementStartTimestamp())
+		ResetPlanCache();
 }
 
 uint64
@@ -769,11 +774,10 @@ found_in_snapshot(const MlCatalogModel *model, int wanted, const MlNumberRow *nu
 		TransactionIdPrecedes(number->xmin, xmin);
 }
 
-/* Reads what is meant as the active snapshot has it; false when the model or version came later. */
+/* Reads what is meant as a snapshot (NULL: the newest) has it; false when it has no such model or version. */
 static bool
-scan_meant(const MlCatalogModel *model, int wanted, const char *alias, MlNumberRow *number)
+scan_meant(const MlCatalogModel *model, int wanted, const char *alias, Snapshot snapshot, MlNumberRow *number)
 {
-	Snapshot	snapshot = GetActiveSnapshot();
 	Relation	rel = open_table(T_MODEL);
 	SysScanDesc scan = begin_scan(rel, BY_MODEL_ID, 1, Int64GetDatum(model->model_id), 0, snapshot);
 	HeapTuple	tuple = systable_getnext(scan);
@@ -806,6 +810,20 @@ scan_meant(const MlCatalogModel *model, int wanted, const char *alias, MlNumberR
 	return found.version > 0;
 }
 
+/*
+ * Whether a plan for that version must be made anew when it is used next: it was made for an old snapshot,
+ * and the message that there is another version has come already.
+ */
+static bool
+is_outdated(const MlCatalogModel *model, int wanted, const char *alias, int64 version_id)
+{
+	MlNumberRow newest = {0};
+	bool		found = rows.tag.set ? scan_meant(model, wanted, alias, NULL, &newest) :
+		resolve_number(model, wanted, alias, &newest);
+
+	return !found || newest.version_id != version_id;
+}
+
 typedef enum MlWhen
 {
 	NOW, PLANNING, EXECUTING, AGAIN
@@ -820,10 +838,10 @@ resolve(const char *text, MlPrivilege need, bool missing_ok, MlWhen when, MlMode
 	MlCatalogModel model;
 	MlNumberRow number = {0};
 	MlMeantRow *row;
-	bool		outdated;
-	uint64		generation;
 
 	ml_catalog_split(text, name, &wanted, alias);
+	if (when == PLANNING)
+		rows.planned = GetCurrentStatementStartTimestamp();
 	AcceptInvalidationMessages();	/* a transaction that holds its locks hears of no commit otherwise */
 	if (!ml_catalog_find(name, GetUserId(), &model) || model.level == ML_NO_PRIVILEGE)
 	{
@@ -832,29 +850,19 @@ resolve(const char *text, MlPrivilege need, bool missing_ok, MlWhen when, MlMode
 		ml_acl_missing(name);
 	}
 	ml_acl_require(&model, need);
-	generation = rows.generation;
 	row = when == NOW ? NULL : ml_meant_find(name, wanted, alias);
 	if (row != NULL && row->model_id == model.model_id && when != AGAIN)
 	{
 		number.version_id = row->version_id;
 		number.version = row->version;
-		outdated = row->outdated;
-		if (row->generation != generation)
-		{
-			MlNumberRow newest = {0};
-
-			outdated = !resolve_number(&model, wanted, alias, &newest) || newest.version_id != number.version_id;
-		}
 	}
 	else
 	{
 		bool		found = resolve_number(&model, wanted, alias, &number);
-		int64		newest = number.version_id;
 
 		if (row != NULL && (when == AGAIN || !(found && found_in_snapshot(&model, wanted, &number))) &&
-			scan_meant(&model, wanted, alias, &number))
+			scan_meant(&model, wanted, alias, GetActiveSnapshot(), &number))
 			found = true;
-		outdated = number.version_id != newest || when == AGAIN;
 		if (!found)
 		{
 			if (missing_ok)
@@ -862,8 +870,8 @@ resolve(const char *text, MlPrivilege need, bool missing_ok, MlWhen when, MlMode
 			number_missing(&model, wanted, alias);
 		}
 	}
-	if (outdated && when != PLANNING)
-		ResetPlanCache();		/* plans of an old snapshot have heard of the new version, and would not again */
+	if (when == PLANNING && is_outdated(&model, wanted, alias, number.version_id))
+		ResetPlanCache();		/* the plan in the making, too */
 	/* The lookups may have run code that used it. */
 	if (when != NOW && (row = ml_meant_find(name, wanted, alias)) != NULL)
 	{
@@ -871,8 +879,6 @@ resolve(const char *text, MlPrivilege need, bool missing_ok, MlWhen when, MlMode
 		row->model_id = model.model_id;
 		row->version_id = number.version_id;
 		row->version = number.version;
-		row->outdated = outdated;
-		row->generation = generation;
 	}
 	ref->model_id = model.model_id;
 	ref->version_id = number.version_id;

@@ -172,5 +172,4 @@ ml_catalog_stay(const char *text, int64 version_id)
 	if (row->uses > 1)
 		ml_catalog_changed_columns(name);
 	row->version_id = version_id;
-	row->outdated = true;
 }

@@ -168,7 +168,7 @@ load_other(MlSite *site, FunctionCallInfo fcinfo, const MlModelRef *ref, const t
 
 	if (model == NULL)
 		return NULL;
-	ResetPlanCache();			/* a change that committed while the plan was made may not have reached it */
+	ResetPlanCache();			/* what outdates the plan has been committed; the message may be on its way yet */
 	site->in_order = false;
 	if (names_suffice(model, fcinfo, site->names_arg))
 		return model;

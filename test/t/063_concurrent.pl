@@ -80,12 +80,14 @@ for my $name (sort keys %ask)
 }
 append_to_file("$dir/change.sql", "\\set what random(1, 10)\n\\set k random(1, 99)\n\\set m random(0, 1)\nSELECT change(CASE :m WHEN 0 THEN 'm' ELSE 'f' END, :what, :k);\n");
 
+# What is a failed transaction to pgbench from 15 on, and no error, says its reason only when asked.
+my @verbose = sql('SHOW server_version_num') >= 150000 ? '--verbose-errors' : ();
 sub start_pgbench
 {
 	my ($out, $options, @arguments) = @_;
 	my $in = '';
 	local $ENV{PGOPTIONS} = $options;
-	return IPC::Run::start([ 'pgbench', '-n', '-j', '2', '-T', $seconds, @arguments, $node->connstr('postgres') ], \$in, '>&', $out);
+	return IPC::Run::start([ 'pgbench', '-n', '-j', '2', '-T', $seconds, @verbose, @arguments, $node->connstr('postgres') ], \$in, '>&', $out);
 }
 
 my %sessions = (simple => 33, prepared => 34, extended => 31, parallel => 2);
