@@ -93,7 +93,7 @@ FUZZ_OPTIONS = -max_len=40000 -rss_limit_mb=2048 -print_final_stats=1 -artifact_
 fuzz: $(FUZZ_DIR)/model $(FUZZ_DIR)/import
 	mkdir -p $(addprefix $(FUZZ_DIR)/,seeds corpus import_corpus)
 	for f in test/models/*.hex; do \
-		perl -ne 'chomp; print pack("H*", substr($$_, substr($$_, 17, 1) > 2 ? 66 : 50)); exit' $$f >$(FUZZ_DIR)/seeds/$$(basename $$f .hex); done
+		perl -ne 'chomp; $$v = substr($$_, 17, 1); print chr $$v, pack("H*", substr($$_, $$v > 2 ? 58 : 50)); exit' $$f >$(FUZZ_DIR)/seeds/$$(basename $$f .hex); done
 	ASAN_OPTIONS=detect_leaks=0 $(FUZZ_DIR)/model $(FUZZ_LIMIT) $(FUZZ_OPTIONS) \
 		$(FUZZ_DIR)/corpus $(FUZZ_DIR)/seeds
 	ASAN_OPTIONS=detect_leaks=0 $(FUZZ_DIR)/import $(FUZZ_LIMIT) $(FUZZ_OPTIONS) -dict=test/fuzz/import.dict \

@@ -350,6 +350,13 @@ extern char *ml_read_text(MlReader *reader);
 extern size_t ml_read_left(const MlReader *reader);
 
 /*
+ * At most once in save and at the same place in load: what follows serves other things than predictions, such as
+ * describe, explain and importance.  False: the model is read for predictions alone, and nothing follows.
+ */
+extern void ml_write_rest(MlWriter *writer);
+extern bool ml_read_rest(MlReader *reader);
+
+/*
  * Memory for what load makes of the bytes: not counted against the budget,
  * since a model must be usable wherever it can be read, but ml_corrupt for more
  * than 64 bytes for each byte left.  Not zeroed.

@@ -8,7 +8,7 @@
  * itself.
  *
  * Keys are immutable: a model given as a value by its content id, one of the
- * catalog by its version id and the table it stands in.  A version is looked
+ * catalog by its version id, the table it stands in, and whether it is brief (model.h).  A version is looked
  * at again after an invalidation, and stays when its row is still the same one
  * (tid and xmin, as plpgsql knows its functions).
  *
@@ -43,8 +43,10 @@
 typedef struct MlCacheKey
 {
 	Oid			relation;		/* InvalidOid: by content */
-	uint8		id[ML_MODEL_ID_SIZE];	/* content id, or the version id and zeros */
+	uint8		id[ML_MODEL_ID_SIZE];	/* content id; or the version id, whether it is brief, and zeros */
 } MlCacheKey;
+
+#define BRIEF_AT sizeof(int64)
 
 typedef struct MlCacheEntry
 {
@@ -230,7 +232,7 @@ build(const MlCacheKey *key, struct varlena *value, MemoryContext cxt)
 	memcpy(&entry->key, key, sizeof(*key));
 	entry->cxt = cxt;
 	dlist_init(&entry->pins);
-	entry->model = OidIsValid(key->relation) ? ml_model_unpack_head(value) : ml_model_unpack(value);
+	entry->model = OidIsValid(key->relation) && key->id[BRIEF_AT] ? ml_model_unpack_head(value) : ml_model_unpack(value);
 	MemoryContextSwitchTo(old);
 	entry->bytes = MemoryContextMemAllocated(cxt, true);
 	return entry;
@@ -322,12 +324,21 @@ look_for_dropped(void)
 	}
 }
 
+static void
+version_key(MlCacheKey *key, int64 version_id, bool brief)
+{
+	memset(key, 0, sizeof(*key));
+	key->relation = ml_catalog_relation();
+	memcpy(key->id, &version_id, sizeof(version_id));
+	key->id[BRIEF_AT] = brief;
+}
+
 /*
  * Pins a version, of that model unless model_id is 0.  NULL: it is of another one, or neither the newest
  * snapshot nor the active one has it; an entry stays then for whoever has begun with it.
  */
 static const MlModel *
-find_or_load(int64 version_id, int64 model_id, MemoryContext until)
+find_or_load(int64 version_id, int64 model_id, bool brief, MemoryContext until)
 {
 	MlCacheKey	key;
 	MlCacheEntry *entry;
@@ -337,9 +348,7 @@ find_or_load(int64 version_id, int64 model_id, MemoryContext until)
 	bool		exists;
 	struct varlena *value;
 
-	memset(&key, 0, sizeof(key));
-	key.relation = ml_catalog_relation();
-	memcpy(key.id, &version_id, sizeof(version_id));
+	version_key(&key, version_id, brief);
 	entry = find(&key);
 	if (entry != NULL && model_id != 0 && entry->of_model != model_id)
 		return NULL;
@@ -355,7 +364,7 @@ find_or_load(int64 version_id, int64 model_id, MemoryContext until)
 	}
 
 	look_for_dropped();
-	value = ml_catalog_head_if_any(version_id, model_id, &of_model);
+	value = ml_catalog_value_if_any(version_id, model_id, brief, &of_model);
 	if (value == NULL)
 		return NULL;
 	if ((entry = find(&key)) != NULL)
@@ -380,7 +389,7 @@ find_or_load(int64 version_id, int64 model_id, MemoryContext until)
 const MlModel *
 ml_cache_version(int64 version_id, MemoryContext until)
 {
-	const MlModel *model = find_or_load(version_id, 0, until);
+	const MlModel *model = find_or_load(version_id, 0, false, until);
 
 	if (model == NULL)
 		ml_catalog_version_missing(version_id);
@@ -388,23 +397,21 @@ ml_cache_version(int64 version_id, MemoryContext until)
 }
 
 const MlModel *
-ml_cache_readable(int64 version_id, int64 model_id, MemoryContext until)
+ml_cache_readable(int64 version_id, int64 model_id, bool brief, MemoryContext until)
 {
-	const MlModel *kept = ml_cache_kept(version_id, model_id, until);
-	const MlModel *model = find_or_load(version_id, model_id, until);
+	const MlModel *kept = ml_cache_kept(version_id, model_id, brief, until);
+	const MlModel *model = find_or_load(version_id, model_id, brief, until);
 
 	return model != NULL ? model : kept;
 }
 
 const MlModel *
-ml_cache_kept(int64 version_id, int64 model_id, MemoryContext until)
+ml_cache_kept(int64 version_id, int64 model_id, bool brief, MemoryContext until)
 {
 	MlCacheKey	key;
 	MlCacheEntry *entry;
 
-	memset(&key, 0, sizeof(key));
-	key.relation = ml_catalog_relation();
-	memcpy(key.id, &version_id, sizeof(version_id));
+	version_key(&key, version_id, brief);
 	entry = find(&key);
 	return entry != NULL && entry->of_model == model_id ? pin_entry(entry, until) : NULL;
 }

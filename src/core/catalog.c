@@ -108,11 +108,14 @@ static const struct
 	{T_ALIAS, 2, {A_MODEL_ID, A_ALIAS}}
 };
 
-/* What was found and checked; rebuilt when !valid. */
+/* What was found and checked; rebuilt when !valid, a table when it is needed first. */
 static struct
 {
 	bool		valid;
-	Oid			relation[T_COUNT];
+	Oid			extension;
+	Oid			schema;
+	Oid			relation[T_COUNT];	/* InvalidOid: not checked yet */
+	Oid			checking;		/* the one that is checked now, or was last */
 	Oid			owner;
 	AttrNumber	attnum[FIELD_COUNT];
 	Oid			index[LOOKUP_COUNT];	/* InvalidOid: scan the table */
@@ -277,58 +280,59 @@ check_table(MlTable table, Oid relid)
 	table_close(rel, AccessShareLock);
 }
 
-/* Finds and checks the tables, unless nothing has changed since the last time. */
 static void
-find_tables(void)
+find_schema(void)
 {
-	Oid			extension;
-	Oid			schema;
-	uint64		generation;
-
-	if (tables.valid)
-		return;
-	generation = rows.generation;
-	extension = get_extension_oid("ml_ext", true);
-	if (!OidIsValid(extension))
+	tables.extension = get_extension_oid("ml_ext", true);
+	if (!OidIsValid(tables.extension))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("extension \"ml_ext\" does not exist"),
 				 errhint("Run CREATE EXTENSION ml_ext in this database.")));
-	schema = get_namespace_oid("ml", true);
-	if (!OidIsValid(schema) ||
-		getExtensionOfObject(NamespaceRelationId, schema) != extension)
+	tables.schema = get_namespace_oid("ml", true);
+	if (!OidIsValid(tables.schema) ||
+		getExtensionOfObject(NamespaceRelationId, tables.schema) != tables.extension)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_SCHEMA),
 				 errmsg("schema \"ml\" does not belong to extension \"ml_ext\""),
 				 errhint("Drop and create the extension again, or give its schema its name back.")));
-	for (int t = 0; t < T_COUNT; t++)
-	{
-		Oid			relid = get_relname_relid(table_names[t], schema);
+	memset(tables.relation, 0, sizeof(tables.relation));
+}
 
+/* Finds and checks a table, unless nothing has changed since the last time. */
+static void
+find_table(MlTable table)
+{
+	while (!tables.valid || !OidIsValid(tables.relation[table]))
+	{
+		uint64		generation = rows.generation;
+		Oid			relid;
+
+		if (!tables.valid)
+			find_schema();
+		relid = get_relname_relid(table_names[table], tables.schema);
 		if (!OidIsValid(relid) ||
-			getExtensionOfObject(RelationRelationId, relid) != extension)
+			getExtensionOfObject(RelationRelationId, relid) != tables.extension)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_TABLE),
-					 errmsg("table \"ml.%s\" does not belong to extension \"ml_ext\"", table_names[t])));
-		check_table(t, relid);
+					 errmsg("table \"ml.%s\" does not belong to extension \"ml_ext\"", table_names[table])));
+		tables.checking = relid;
+		check_table(table, relid);
+		tables.valid = generation == rows.generation;	/* otherwise something changed meanwhile */
 	}
-	if (generation == rows.generation)
-		tables.valid = true;
-	else
-		find_tables();			/* something changed meanwhile */
 }
 
 Oid
 ml_catalog_relation(void)
 {
-	find_tables();
+	find_table(T_MODEL);
 	return tables.relation[T_MODEL];
 }
 
 Oid
 ml_catalog_owner(void)
 {
-	find_tables();
+	find_table(T_MODEL);
 	return tables.owner;
 }
 
@@ -340,7 +344,7 @@ open_table(MlTable table)
 	{
 		Relation	rel;
 
-		find_tables();
+		find_table(table);
 		rel = try_table_open(tables.relation[table], AccessShareLock);
 		if (rel != NULL && tables.valid)
 			return rel;
@@ -397,7 +401,7 @@ ml_catalog_invalidate(Datum arg, Oid relid)
 
 		while (t < T_COUNT && tables.relation[t] != relid)
 			t++;
-		if (t == T_COUNT)
+		if (t == T_COUNT && relid != tables.checking)
 			return;
 	}
 	tables.valid = false;
@@ -926,8 +930,8 @@ ml_catalog_check(int64 version_id, MlPrivilege need)
 }
 
 /* Also sees a version that was dropped while the query runs whose snapshot still has it. */
-static struct varlena *
-stored_value(int64 version_id, int64 wanted, bool head, int64 *model_id)
+struct varlena *
+ml_catalog_value_if_any(int64 version_id, int64 wanted, bool head, int64 *model_id)
 {
 	Relation	rel = open_table(T_VERSION);
 	struct varlena *value = NULL;
@@ -956,16 +960,10 @@ stored_value(int64 version_id, int64 wanted, bool head, int64 *model_id)
 }
 
 struct varlena *
-ml_catalog_head_if_any(int64 version_id, int64 wanted, int64 *model_id)
-{
-	return stored_value(version_id, wanted, true, model_id);
-}
-
-struct varlena *
 ml_catalog_payload(int64 version_id)
 {
 	int64		model_id;
-	struct varlena *value = stored_value(version_id, 0, false, &model_id);
+	struct varlena *value = ml_catalog_value_if_any(version_id, 0, false, &model_id);
 
 	if (value == NULL)
 		ml_catalog_version_missing(version_id);

@@ -70,8 +70,8 @@ extern void ml_catalog_check(int64 version_id, MlPrivilege need);
 extern struct varlena *ml_catalog_payload(int64 version_id);
 extern void ml_catalog_version_missing(int64 version_id) ML_NORETURN;
 
-/* Its head (ml_model_head) and its model; NULL when gone, or of another model than the wanted one, unless that is 0. */
-extern struct varlena *ml_catalog_head_if_any(int64 version_id, int64 wanted, int64 *model_id);
+/* The same, or its head (ml_model_head), and its model; NULL when gone, or of another model than the wanted one, unless that is 0. */
+extern struct varlena *ml_catalog_value_if_any(int64 version_id, int64 wanted, bool head, int64 *model_id);
 
 /* What a version's row says beyond the model itself. */
 typedef struct MlVersionRow

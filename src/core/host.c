@@ -521,6 +521,7 @@ void
 ml_writer_init(MlWriter *writer)
 {
 	initStringInfo(&writer->buf);
+	writer->rest = -1;
 }
 
 void
@@ -563,6 +564,12 @@ ml_write_f64s(MlWriter *writer, const double *values, size_t count)
 			CHECK_FOR_INTERRUPTS();
 		ml_write_f64(writer, values[i]);
 	}
+}
+
+void
+ml_write_rest(MlWriter *writer)
+{
+	writer->rest = writer->buf.len;
 }
 
 void
@@ -613,6 +620,17 @@ ml_reader_init(MlReader *reader, const char *data, size_t size)
 	reader->data = data;
 	reader->size = size;
 	reader->at = 0;
+	reader->rest = SIZE_MAX;
+	reader->brief = false;
+}
+
+bool
+ml_read_rest(MlReader *reader)
+{
+	if (reader->rest != SIZE_MAX && reader->at != reader->rest)
+		ml_corrupt("What a prediction needs ends at byte %zu, not %zu.", reader->at, reader->rest);
+	reader->rest = SIZE_MAX;
+	return !reader->brief;
 }
 
 size_t

@@ -15,6 +15,7 @@
 struct MlWriter
 {
 	StringInfoData buf;
+	int			rest;			/* where ml_write_rest was called; -1: it was not */
 };
 
 struct MlReader
@@ -22,6 +23,8 @@ struct MlReader
 	const char *data;
 	size_t		size;
 	size_t		at;
+	size_t		rest;			/* where ml_read_rest must be called; SIZE_MAX: it has been, or may be anywhere */
+	bool		brief;			/* what follows `rest` is not there */
 };
 
 /* The rows of a fit, from whoever has them; the first field of his own struct. */

@@ -10,16 +10,18 @@
  *   u32       from format 3 on: CRC-32C of what follows, to the end of the head
  *   u32       from format 3 on: bytes from the magic to the end of the head; the highest bit says that there is a profile
  *   head      algorithm name, format of its payload, task, class labels,
- *             target and its type, params and info (jsonb as text), encoder,
- *             payload (length first)
- *   tail      summaries of the training rows, and their profile: always in
- *             format 2, never in 1
+ *             target and its type, encoder, payload (length first), but not what its algorithm has for other things
+ *             than predictions
+ *   tail      the rest of the payload, params and info (jsonb as text), summaries of the training rows, and their profile
+ *
+ * Before format 4 params and info stand before the encoder, and the head has all of the payload; format 2
+ * always has a profile, and 1 never.
  *
  * The digest finds accidents.  It protects nothing: whoever can write a value
  * can compute it, so the body is read as if it came from an enemy.  Everything
  * unpacked lives in the context current at the call.
  *
- * A prediction needs the head alone, which for a linear model is a hundredth of the value.
+ * A prediction needs the head alone, which for a linear model is a hundredth of the value, and two thirds for trees.
  * So the first of a session reads no more of a stored version, and has the CRC
  * for accidents, which costs a tenth of the digest.  A value from elsewhere is checked whole, since
  * the cache knows it by the digest.
@@ -52,7 +54,7 @@
 #include "utils/syscache.h"
 
 #define MODEL_MAGIC 0x4D4C4D31	/* "MLM1" */
-#define MODEL_FORMAT 3
+#define MODEL_FORMAT 4
 #define MAX_CLASSES 1000000		/* labels take memory several times their bytes */
 #define DIGEST_AT 8
 #define DIGEST_BYTES ((size_t) 1 << 20)	/* between two looks at interrupts: a few milliseconds */
@@ -61,6 +63,7 @@
 #define HEAD_SIZE_AT (CRC_AT + sizeof(uint32))
 #define HEAD_AT (HEAD_SIZE_AT + sizeof(uint32))
 #define HEAD_FORMAT 3			/* the first that has a head of its own */
+#define BRIEF_FORMAT 4			/* the first whose head has no more than a prediction needs */
 #define HAS_PROFILE 0x80000000u
 
 /* ---- digest ---- */
@@ -155,7 +158,8 @@ save_summary(MlWriter *writer, const MlSummary *s)
 	ml_write_f64s(writer, s->kll, items);
 }
 
-static void
+/* Returns where what a prediction needs of it ends. */
+static int
 save_payload(MlWriter *writer, const MlModel *model)
 {
 	int			at = writer->buf.len;
@@ -163,6 +167,7 @@ save_payload(MlWriter *writer, const MlModel *model)
 	ml_write_u32(writer, 0);	/* its place: a payload may be too large to be copied */
 	model->algorithm->save(model->fit, writer);
 	put_word(writer->buf.data, at, (uint32) (writer->buf.len - at) - sizeof(uint32));
+	return writer->rest >= 0 ? writer->rest : writer->buf.len;
 }
 
 struct varlena *
@@ -187,11 +192,10 @@ ml_model_pack(const MlModel *model)
 		ml_write_text(&writer, model->labels[i]);
 	ml_write_text(&writer, model->target);
 	ml_write_text(&writer, model->target_type);
+	ml_encoder_save(model->encoder, &writer);
+	head = save_payload(&writer, model) - VARHDRSZ;
 	save_jsonb(&writer, model->params);
 	save_jsonb(&writer, model->info);
-	ml_encoder_save(model->encoder, &writer);
-	save_payload(&writer, model);
-	head = writer.buf.len - VARHDRSZ;
 	ml_write_u32(&writer, model->summaries ? model->nsummaries : 0);
 	for (int i = 0; model->summaries && i < model->nsummaries; i++)
 		save_summary(&writer, &model->summaries[i]);
@@ -347,18 +351,30 @@ load_algorithm(MlReader *reader, MlModel *model)
 	return format;
 }
 
+/* Where the head ends is known if that is not 0; then it ends in the payload, or with it. */
 static void
-load_payload(MlReader *reader, MlModel *model, int format)
+load_payload(MlReader *reader, MlModel *model, int format, size_t head)
 {
 	MlReader	payload;
-	size_t		size = ml_read_u32(reader, Min(ml_read_left(reader), PG_UINT32_MAX));
+	size_t		size = ml_read_u32(reader, PG_UINT32_MAX);
+	size_t		needed = head == 0 ? size : head - reader->at;
 
+	if (needed > size)
+		ml_corrupt("The head ends at byte %zu, but the payload of %zu bytes begins at %zu.", head, size, reader->at);
+	model->brief = reader->size == head;
+	if (model->brief)
+		size = needed;
 	if (size > ml_read_left(reader))
 		ml_corrupt("The payload has %zu bytes, but only %zu are left.", size, ml_read_left(reader));
 	ml_reader_init(&payload, reader->data + reader->at, size);
+	payload.brief = model->brief;
+	if (head != 0)
+		payload.rest = needed;
 	model->fit = model->algorithm->load(&payload, format, model->encoder->p, model->classes);
 	if (ml_read_left(&payload) != 0)
 		ml_corrupt("%zu bytes follow the payload.", ml_read_left(&payload));
+	if (payload.rest < size)
+		ml_corrupt("The head ends inside the payload, at byte %zu.", head);
 	reader->at += size;
 }
 
@@ -377,11 +393,20 @@ load_profile(MlReader *reader, MlModel *model, bool keep)
 		MemoryContextDelete(cxt);
 }
 
+static void
+load_texts(MlReader *reader, MlModel *model)
+{
+	model->params = load_jsonb(reader);
+	model->info = load_jsonb(reader);
+	if (model->params == NULL || model->info == NULL)
+		ml_corrupt("The parameters or the history are missing.");
+}
+
 static MlModel *
-parse_head(MlReader *reader)
+parse_head(MlReader *reader, uint32 format, size_t head)
 {
 	MlModel    *model = palloc0(sizeof(MlModel));
-	int			format = load_algorithm(reader, model);
+	int			payload_format = load_algorithm(reader, model);
 
 	model->task = ml_read_u32(reader, PG_UINT32_MAX);
 	if ((model->task != ML_REGRESSION && model->task != ML_CLASSIFICATION && model->task != ML_ANOMALY) ||
@@ -390,14 +415,13 @@ parse_head(MlReader *reader)
 	load_labels(reader, model);
 	model->target = ml_read_text(reader);
 	model->target_type = ml_read_text(reader);
-	model->params = load_jsonb(reader);
-	model->info = load_jsonb(reader);
-	if (model->params == NULL || model->info == NULL ||
-		(model->task == ML_ANOMALY && model->target != NULL) ||
+	if ((model->task == ML_ANOMALY && model->target != NULL) ||
 		(model->target == NULL) != (model->target_type == NULL))
-		ml_corrupt("The target, the parameters or the history are missing.");
+		ml_corrupt("The target or its type is missing.");
+	if (format < BRIEF_FORMAT)
+		load_texts(reader, model);
 	model->encoder = ml_encoder_load(reader);
-	load_payload(reader, model, format);
+	load_payload(reader, model, payload_format, format < BRIEF_FORMAT ? 0 : head);
 	return model;
 }
 
@@ -453,9 +477,11 @@ unpack_bytes(const char *data, size_t size, bool whole)
 
 	ml_reader_init(&reader, data, size);
 	reader.at = head > 0 ? HEAD_AT : BODY_AT;
-	model = parse_head(&reader);
-	if (head > 0 && reader.at != head)
+	model = parse_head(&reader, format, head);
+	if (format == HEAD_FORMAT && reader.at != head)
 		ml_corrupt("The head of the model has %zu bytes, not %zu.", reader.at, head);
+	if (format >= BRIEF_FORMAT)
+		load_texts(&reader, model);
 	load_summaries(&reader, model, whole);
 	if (format == 2 || (head > 0 && (word_at(data, HEAD_SIZE_AT) & HAS_PROFILE) != 0))
 		load_profile(&reader, model, whole);
@@ -513,13 +539,14 @@ ml_model_unpack_head(struct varlena *value)
 	MlReader	reader;
 	MlModel    *model;
 	size_t		head;
+	uint32		format = read_format(data, VARSIZE_ANY_EXHDR(value), &head);
 
-	if (read_format(data, VARSIZE_ANY_EXHDR(value), &head) < HEAD_FORMAT)
+	if (format < HEAD_FORMAT)
 		return unpack_bytes(data, VARSIZE_ANY_EXHDR(value), false);
 	check_crc(data, head);
 	ml_reader_init(&reader, data, head);
 	reader.at = HEAD_AT;
-	model = parse_head(&reader);
+	model = parse_head(&reader, format, head);
 	if (ml_read_left(&reader) != 0)
 		ml_corrupt("%zu bytes follow the payload.", ml_read_left(&reader));
 	return model;

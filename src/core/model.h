@@ -18,8 +18,9 @@ typedef struct MlModel
 	char	  **labels;			/* classes: as the table had them; the last of two is the positive one */
 	char	   *target;			/* column name; NULL: learned without */
 	char	   *target_type;	/* as format_type prints it; NULL as target is */
-	Jsonb	   *params;			/* all, defaults included */
-	Jsonb	   *info;			/* metrics on the holdout, rows, seed, warnings: what ml_describe shows */
+	bool		brief;			/* unpacked for predictions: without params and info, and algorithm->predict and interval only */
+	Jsonb	   *params;			/* all, defaults included; or NULL */
+	Jsonb	   *info;			/* metrics on the holdout, rows, seed, warnings: what ml_describe shows; or NULL */
 	MlEncoder  *encoder;
 	void	   *fit;			/* what algorithm->predict takes */
 	MlSummary  *summaries;		/* ncells of the training rows, for drift and ml_importance; or NULL */
@@ -40,7 +41,7 @@ extern MlModel *ml_model_unpack_whole(struct varlena *value);	/* with the summar
 
 /*
  * Of a version in the catalog: as much of the stored value as a prediction needs, in the current context,
- * and the model it holds, as ml_model_unpack gives it.  Only the checksum of that part is compared.
+ * and the model it holds, which is brief.  Only the checksum of that part is compared.
  */
 extern struct varlena *ml_model_head(Datum value);
 extern MlModel *ml_model_unpack_head(struct varlena *value);

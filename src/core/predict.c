@@ -163,8 +163,8 @@ names_suffice(const MlModel *model, FunctionCallInfo fcinfo, int names_arg)
 static const MlModel *
 load_other(MlSite *site, FunctionCallInfo fcinfo, const MlModelRef *ref, const text *name, MemoryContext cxt)
 {
-	const MlModel *planned = ml_cache_kept(site->planned, ref->model_id, cxt);
-	const MlModel *model = ml_cache_readable(ref->version_id, ref->model_id, cxt);
+	const MlModel *planned = ml_cache_kept(site->planned, ref->model_id, site->brief, cxt);
+	const MlModel *model = ml_cache_readable(ref->version_id, ref->model_id, site->brief, cxt);
 
 	if (model == NULL)
 		return NULL;
@@ -173,7 +173,7 @@ load_other(MlSite *site, FunctionCallInfo fcinfo, const MlModelRef *ref, const t
 	if (names_suffice(model, fcinfo, site->names_arg))
 		return model;
 	if (planned == NULL)
-		planned = ml_cache_readable(site->planned, ref->model_id, cxt);
+		planned = ml_cache_readable(site->planned, ref->model_id, site->brief, cxt);
 	if (planned == NULL && site->planned > 0)
 		ml_catalog_changed_columns(ref->name);
 	if (planned == NULL)
@@ -197,7 +197,7 @@ load_named(MlSite *site, FunctionCallInfo fcinfo, const text *name, MemoryContex
 		site->version_id = ref.version_id;
 		site->in_order = site->model_form == ML_BY_VERSION || site->names_arg < 0;
 		site->planned = site->model_form == ML_BY_VERSION ? PG_GETARG_INT64(0) : ref.version_id;
-		model = site->planned == ref.version_id ? ml_cache_readable(ref.version_id, ref.model_id, cxt) :
+		model = site->planned == ref.version_id ? ml_cache_readable(ref.version_id, ref.model_id, site->brief, cxt) :
 			load_other(site, fcinfo, &ref, name, cxt);
 		if (model != NULL)
 			return model;
@@ -258,7 +258,7 @@ model_load(MlSite *site, FunctionCallInfo fcinfo)
 
 /* Reads the forms of model and row from the declared argument types. */
 static MlSite *
-site_create(FunctionCallInfo fcinfo, MlPrivilege need)
+site_create(FunctionCallInfo fcinfo, MlPrivilege need, bool brief)
 {
 	FmgrInfo   *flinfo = fcinfo->flinfo;
 	MlSite	   *site = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(MlSite));
@@ -267,6 +267,7 @@ site_create(FunctionCallInfo fcinfo, MlPrivilege need)
 
 	(void) get_func_signature(flinfo->fn_oid, &types, &n);
 	site->need = need;
+	site->brief = brief;
 	site->class_arg = site->names_arg = -1;
 	site->row_form = ML_NO_ROW;
 	site->model_form = types[0] == TEXTOID ? ML_BY_NAME : types[0] == INT8OID ? ML_BY_VERSION : ML_BY_VALUE;
@@ -300,20 +301,32 @@ site_create(FunctionCallInfo fcinfo, MlPrivilege need)
 	return site;
 }
 
-MlSite *
-ml_site(FunctionCallInfo fcinfo, MlPrivilege need)
+static MlSite *
+find_site(FunctionCallInfo fcinfo, MlPrivilege need, bool brief)
 {
 	MlSite	   *site = (MlSite *) fcinfo->flinfo->fn_extra;
 
 	if (PG_ARGISNULL(0))
 		return NULL;
 	if (site == NULL)
-		site = site_create(fcinfo, need);
+		site = site_create(fcinfo, need, brief);
 	if (site->model_form == ML_BY_VERSION && PG_ARGISNULL(1))
 		return NULL;
 	if (!model_stands(site, fcinfo))
 		model_load(site, fcinfo);
 	return site;
+}
+
+MlSite *
+ml_site(FunctionCallInfo fcinfo, MlPrivilege need)
+{
+	return find_site(fcinfo, need, true);
+}
+
+MlSite *
+ml_site_detailed(FunctionCallInfo fcinfo, MlPrivilege need)
+{
+	return find_site(fcinfo, need, false);
 }
 
 MlModel *

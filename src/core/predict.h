@@ -49,6 +49,7 @@ typedef struct MlSite
 	int			names_arg;		/* ML_ROW_COLUMNS: argument with the columns' names, or -1: they are those of the model, in its order */
 	bool		in_order;		/* ML_ROW_COLUMNS: they are, whether there are names or not */
 	MlPrivilege need;
+	bool		brief;			/* a version is read for predictions alone (model.h) */
 	bool		model_const;	/* the model argument is a constant of the query */
 
 	/* The model; NULL: none yet. */
@@ -85,6 +86,9 @@ typedef struct MlSite
  * once a query.  NULL: the model argument is NULL.
  */
 extern MlSite *ml_site(FunctionCallInfo fcinfo, MlPrivilege need);
+
+/* For more than predictions: the model is never brief. */
+extern MlSite *ml_site_detailed(FunctionCallInfo fcinfo, MlPrivilege need);
 
 /* The model of this call again, with its summaries, in the current context. */
 extern MlModel *ml_site_whole_model(const MlSite *site, FunctionCallInfo fcinfo);

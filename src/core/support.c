@@ -296,7 +296,7 @@ plan_model(PlannerInfo *root, Const *given, MemoryContext cxt, Const **instead)
 		return NULL;
 	*instead = makeConst(INT8OID, -1, InvalidOid, sizeof(int64),
 						 Int64GetDatum(ref.version_id), false, FLOAT8PASSBYVAL);
-	return ml_cache_readable(ref.version_id, ref.model_id, cxt);
+	return ml_cache_readable(ref.version_id, ref.model_id, true, cxt);
 }
 
 /* The names of the model's columns as a constant. */

@@ -488,7 +488,7 @@ export_foreign(FunctionCallInfo fcinfo, const MlModel *model, const char *name)
 /* ml_export(model name or value, format) */
 ML_FUNCTION(ml_sql_export)
 {
-	const MlSite *site = ml_site(fcinfo, ML_VIEW);
+	const MlSite *site = ml_site_detailed(fcinfo, ML_VIEW);
 	const char *format = text_to_cstring(PG_GETARG_TEXT_PP(1));
 
 	if (strcmp(format, OWN_FORMAT) == 0)

@@ -662,7 +662,7 @@ wanted_output(const MlModel *model, const char *class, const char *output)
 /* ml_to_sql(model name or value, row, class, output) */
 ML_FUNCTION(ml_sql_to_sql)
 {
-	MlSite	   *site = ml_site(fcinfo, ML_VIEW);
+	MlSite	   *site = ml_site_detailed(fcinfo, ML_VIEW);
 	MlSqlColumns columns = {0};
 	StringInfoData refused;
 	const MlModel *model;

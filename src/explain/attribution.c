@@ -61,7 +61,7 @@ ML_FUNCTION(ml_sql_explain)
 {
 	TupleDesc	tupdesc;
 	Tuplestorestate *store = ml_look_begin(fcinfo, &tupdesc);
-	MlSite	   *site = ml_site(fcinfo, ML_PREDICT);
+	MlSite	   *site = ml_site_detailed(fcinfo, ML_PREDICT);
 	const MlModel *model = site->model;
 	const MlEncoder *encoder = model->encoder;
 	double	   *encoded = palloc0(sizeof(double) * Max(encoder->p, 1));
@@ -256,7 +256,7 @@ ML_FUNCTION(ml_sql_importance)
 {
 	TupleDesc	tupdesc;
 	Tuplestorestate *store = ml_look_begin(fcinfo, &tupdesc);
-	MlSite	   *site = ml_site(fcinfo, ML_VIEW);
+	MlSite	   *site = ml_site_detailed(fcinfo, ML_VIEW);
 	const MlModel *model = site->model;
 	const MlSchema *schema = model->encoder->schema;
 	double	   *weight = palloc0(sizeof(double) * Max(schema->ncolumns, 1));

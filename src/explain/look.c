@@ -108,7 +108,7 @@ ML_FUNCTION(ml_sql_describe)
 {
 	TupleDesc	tupdesc;
 	Tuplestorestate *store = ml_look_begin(fcinfo, &tupdesc);
-	const MlModel *model = ml_site(fcinfo, ML_VIEW)->model;
+	const MlModel *model = ml_site_detailed(fcinfo, ML_VIEW)->model;
 	MlRows		rows = {NIL, NIL, model};
 	ListCell   *item;
 	ListCell   *value;
@@ -140,7 +140,7 @@ ML_FUNCTION(ml_sql_coefficients)
 {
 	TupleDesc	tupdesc;
 	Tuplestorestate *store = ml_look_begin(fcinfo, &tupdesc);
-	const MlModel *model = ml_site(fcinfo, ML_VIEW)->model;
+	const MlModel *model = ml_site_detailed(fcinfo, ML_VIEW)->model;
 	MlCoefficient *lines;
 	int			n;
 

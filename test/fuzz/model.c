@@ -1,8 +1,8 @@
 /*
  * model.c - libFuzzer target: the bytes of a model, and all that is done with what was read.
  *
- * The input is a model without its header; the target writes magic, version and the right digest
- * before it, so that everything behind the digest is reached.  What is accepted must be usable: rows
+ * The input is a byte, the format, then a model without magic, digest and CRC, which the target writes, so
+ * that everything behind them is reached.  What is accepted must be usable: rows
  * are encoded and predicted, explained and described, and what is packed again must be readable and
  * give the same bytes.
  */
@@ -15,8 +15,10 @@
 #include "core/host.h"
 #include "core/model.h"
 #include "port/pg_bswap.h"
+#include "port/pg_crc32c.h"
 
 #define HEADER 24
+#define FORMATS 4
 #define ROWS 5
 #define MAX_OUTPUTS 4
 
@@ -51,7 +53,7 @@ use_row(const MlModel *model, const double *cells, double *x, double *out)
 		if (isinf(x[i]) || (isnan(x[i]) && model->encoder->columns[model->encoder->source[i]].impute != ML_IMPUTE_NATIVE))
 			abort();
 	algorithm->predict(model->fit, x, out);
-	for (int i = 0; algorithm->explain && i < outputs; i++)
+	for (int i = 0; algorithm->explain && !model->brief && i < outputs; i++)
 		algorithm->explain(model->fit, x, i, &base, contrib);
 	if (algorithm->interval)
 		algorithm->interval(model->fit, x, 0.9, &low, &high);
@@ -111,22 +113,39 @@ look(const MlModel *model)
 }
 
 static struct varlena *
-make_value(const uint8_t *body, size_t size)
+make_value(const uint8_t *input, size_t size)
 {
-	struct varlena *value = palloc(VARHDRSZ + HEADER + size);
-	uint8	   *bytes = (uint8 *) VARDATA(value);
-	uint32		words[2] = {pg_hton32(0x4D4C4D31), pg_hton32(1)};
+	uint32		format = 1 + (size > 0 ? input[0] - 1 : 0) % FORMATS;
+	size_t		crc = format >= 3 ? sizeof(pg_crc32c) : 0;	/* of format 3 and 4, behind the header */
+	size_t		body = size > 0 ? size - 1 : 0;
+	struct varlena *value = palloc0(VARHDRSZ + HEADER + crc + body);
+	char	   *bytes = VARDATA(value);
+	uint32		words[2] = {pg_hton32(0x4D4C4D31), pg_hton32(format)};
 	uint8		sha[PG_SHA256_DIGEST_LENGTH];
 	pg_cryptohash_ctx *ctx = pg_cryptohash_create(PG_SHA256);
 
+	SET_VARSIZE(value, VARHDRSZ + HEADER + crc + body);
+	memcpy(bytes, words, sizeof(words));
+	memcpy(bytes + HEADER + crc, input + 1, body);
+	if (crc > 0 && body >= sizeof(uint32))
+	{
+		size_t		covered = HEADER + crc;
+		pg_crc32c	sum;
+		uint32		head;
+
+		memcpy(&head, bytes + covered, sizeof(head));
+		head = pg_ntoh32(head) & 0x7fffffff;
+		INIT_CRC32C(sum);
+		COMP_CRC32C(sum, bytes + covered, head > covered && head <= covered + body ? head - covered : body);
+		FIN_CRC32C(sum);
+		sum = pg_hton32(sum);
+		memcpy(bytes + HEADER, &sum, sizeof(sum));
+	}
 	pg_cryptohash_init(ctx);
-	pg_cryptohash_update(ctx, body, size);
+	pg_cryptohash_update(ctx, (uint8 *) bytes + HEADER, crc + body);
 	pg_cryptohash_final(ctx, sha, sizeof(sha));
 	pg_cryptohash_free(ctx);
-	SET_VARSIZE(value, VARHDRSZ + HEADER + size);
-	memcpy(bytes, words, sizeof(words));
 	memcpy(bytes + sizeof(words), sha, ML_MODEL_ID_SIZE);
-	memcpy(bytes + HEADER, body, size);
 	return value;
 }
 
@@ -145,7 +164,7 @@ pack_again(const MlModel *model)
 		abort();
 	memcpy(second, first, VARHDRSZ + head);
 	SET_VARSIZE(second, VARHDRSZ + head);
-	ml_model_unpack_head(second);
+	use_rows(ml_model_unpack_head(second));
 	second = ml_model_pack(ml_model_unpack_whole(first));
 	if (VARSIZE(first) != VARSIZE(second) || memcmp(first, second, VARSIZE(first)) != 0)
 		abort();

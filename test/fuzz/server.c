@@ -92,6 +92,9 @@ fuzz_reset(void)
 }
 
 Size GetMemoryChunkSpace(void *pointer) { return ((Piece *) pointer - 1)->size; }
+/* One context is all of them; a child's memory goes with it, at fuzz_reset. */
+MemoryContext AllocSetContextCreateInternal(MemoryContext parent, const char *name, Size min, Size first, Size max) { return &context; }
+void MemoryContextDelete(MemoryContext cxt) {}
 #if PG_VERSION_NUM >= 160000
 MemoryContext GetMemoryChunkContext(void *pointer) { return &context; }
 #endif

@@ -48,6 +48,8 @@ INSERT INTO golden VALUES
 	('glm_poisson', 'numbers', 'numbers', $$'count', 'glm', '{"family": "poisson"}', features => '{x1,x2,x3}'$$),
 	('glm_gamma', 'numbers', 'numbers', $$'y', 'glm', '{"family": "gamma", "link": "inverse"}', features => '{x1,x2,x3}'$$),
 	('head', 'numbers', 'numbers', $$'y', 'gradient_boosting', '{"n_estimators": 2, "max_depth": 2, "min_child_weight": 1}', features => '{x1,x2,x3}'$$),
+	('brief', 'numbers', 'numbers', $$'y', 'gradient_boosting', '{"n_estimators": 2, "max_depth": 2, "min_child_weight": 1}', features => '{x1,x2,x3}'$$),
+	('brief_forest_classes', 'numbers', 'numbers', $$'grain', 'random_forest', '{"n_estimators": 3, "max_depth": 3}', features => '{x1,x2,x3}'$$),
 	('profiled', 'mixed', 'mixed', $$'label', 'logistic', '{"l2": 1}', exclude => '{y}'$$),
 	('glm_binomial', 'numbers', $$SELECT x1, x2, x3, (label = 'yes')::int AS label FROM numbers$$, $$'label', 'glm', '{"family": "binomial", "link": "probit", "l2": 0.1}', features => '{x1,x2,x3}'$$);
 

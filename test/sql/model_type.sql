@@ -17,7 +17,7 @@ SELECT ('\x4d4c4d3100000000' || repeat('00', 16))::ml_model;
 SELECT ('\x4d4c4d3100000001' || repeat('00', 16))::ml_model;
 
 -- From a later version.
-SELECT ('\x4d4c4d3100000004' || repeat('00', 16))::ml_model;
+SELECT ('\x4d4c4d3100000005' || repeat('00', 16))::ml_model;
 
 -- With a right checksum, so that the body is read.
 CREATE FUNCTION model_of(body bytea) RETURNS ml_model LANGUAGE sql AS $$

@@ -636,21 +636,28 @@ test_continue_other(void)
 {
 	MlBoostingParams params = defaults();
 	MlProblem	problem = problem_of(&params, P, 0);
+	MlTrees    *start;
 	MlData	   *data;
 
 	make_noise(100, 0);
 	data = ml_test_data(100, P, x, y, NULL, NULL, u, NULL);
 	params.n_estimators = 2;
-	problem.start = train(&problem, data, NULL);
-	params.objective = 1 + ML_OBJECTIVE_HUBER;
-	if (setjmp(*ml_test_catch()) == 0)
+	start = train(&problem, data, NULL);
+	problem.start = start;
+	for (volatile int other = 0; other < 2; other++)
 	{
-		train(&problem, data, NULL);
-		ml_test_uncatch();
-		ml_test_ok(false, "a model of another objective is not continued");
+		/* the second time: bytes that say what no training does */
+		start->average = other == 1;
+		params.objective = other == 1 ? 0 : 1 + ML_OBJECTIVE_HUBER;
+		if (setjmp(*ml_test_catch()) == 0)
+		{
+			train(&problem, data, NULL);
+			ml_test_uncatch();
+			ml_test_ok(false, "a model of %s is not continued", other == 1 ? "averaged trees" : "another objective");
+		}
+		else
+			ml_test_ok(strcmp(ml_test_sqlstate, "22023") == 0, "not continued: %s", ml_test_message);
 	}
-	else
-		ml_test_ok(strcmp(ml_test_sqlstate, "22023") == 0, "not continued: %s", ml_test_message);
 }
 
 /*

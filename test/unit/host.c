@@ -545,6 +545,18 @@ ml_read_u32s(MlReader *reader, uint32_t *values, size_t count)
 		values[i] = (uint32_t) take_number(reader, 4);
 }
 
+void
+ml_write_rest(MlWriter *writer)
+{
+	writer->rest = writer->size;
+}
+
+bool
+ml_read_rest(MlReader *reader)
+{
+	return !reader->brief;
+}
+
 void *
 ml_read_room(const MlReader *reader, size_t count, size_t size)
 {

@@ -15,6 +15,7 @@ struct MlWriter
 	char	   *data;			/* all zero at first; the program frees data */
 	size_t		size;
 	size_t		room;
+	size_t		rest;			/* where ml_write_rest was called */
 };
 
 struct MlReader
@@ -22,6 +23,7 @@ struct MlReader
 	const char *data;
 	size_t		size;
 	size_t		at;
+	bool		brief;			/* nothing follows ml_read_rest */
 };
 
 struct MlRows

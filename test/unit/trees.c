@@ -156,7 +156,7 @@ round_trip(const MlTrees *trees, MlWriter *writer)
 	memset(writer, 0, sizeof(MlWriter));
 	ml_trees_save(trees, writer);
 	reader = (MlReader) {writer->data, writer->size, 0};
-	return ml_trees_load(&reader, 1, trees->p, trees->classes);
+	return ml_trees_load(&reader, ML_TREES_FORMAT, trees->p, trees->classes);
 }
 
 /* Loads bytes that may be wrong; then predicts and explains, which must end. */
@@ -174,7 +174,7 @@ survives(const char *data, size_t size, int p, int classes)
 	memcpy(exact, data, size);
 	if (setjmp(*ml_test_catch()) == 0)
 	{
-		MlTrees    *trees = ml_trees_load(&reader, 1, p, classes);
+		MlTrees    *trees = ml_trees_load(&reader, ML_TREES_FORMAT, p, classes);
 
 		ml_test_uncatch();
 		loaded = true;
@@ -199,6 +199,8 @@ test_bytes(void)
 	MlWriter	first;
 	MlWriter	second;
 	MlTrees    *loaded;
+	MlTrees    *brief;
+	bool		same = true;
 	int			accepted = 0;
 	int			cut = 0;
 
@@ -216,6 +218,19 @@ test_bytes(void)
 	}
 	loaded = round_trip(trees, &first);
 	round_trip(loaded, &second);
+	brief = ml_trees_load(&(MlReader) {first.data, first.rest, 0, true}, ML_TREES_FORMAT, 10, 3);
+	for (int i = 0; i < 200 && same; i++)
+	{
+		double		x[MAX_P];
+		double		out[2][3];
+
+		random_row(10, some_levels, 0.2, x);
+		ml_trees_predict(loaded, x, out[0]);
+		ml_trees_predict(brief, x, out[1]);
+		same = memcmp(out[0], out[1], sizeof(out[0])) == 0;
+	}
+	ml_test_ok(same && brief->gain == NULL && brief->cover == NULL && 4 * first.rest < 3 * first.size,
+			   "the first %zu of %zu bytes are enough for predictions", first.rest, first.size);
 	ml_test_ok(first.size == second.size && memcmp(first.data, second.data, first.size) == 0,
 			   "saved, loaded, saved: the same %zu bytes", first.size);
 	for (size_t size = 0; size < first.size; size++)
@@ -557,7 +572,7 @@ speed(int depth, const int *levels, double missing)
 	ml_trees_save(trees, &writer);
 	printf(", %zu bytes saved in %.0f us", writer.size, (cpu() - start) * 1e6);
 	start = cpu();
-	ml_trees_load(&(MlReader) {writer.data, writer.size, 0}, 1, P, 0);
+	ml_trees_load(&(MlReader) {writer.data, writer.size, 0}, ML_TREES_FORMAT, P, 0);
 	printf(", loaded in %.0f us (%g)\n", (cpu() - start) * 1e6, total);
 	free(writer.data);
 	free(rows);

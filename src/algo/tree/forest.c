@@ -833,7 +833,7 @@ ml_forest_load(MlReader *reader, int format, int p, int classes)
 	MlForest   *forest = ml_alloc(1, sizeof(MlForest));
 
 	forest->trees = *(MlTrees *) ml_trees_load(reader, format, p, classes);
-	forest->oob = ml_read_f64(reader);
+	forest->oob = forest->trees.cover != NULL ? ml_read_f64(reader) : NAN;	/* the rest is read, or not */
 	return forest;
 }
 

@@ -73,7 +73,7 @@ extern const char *const ml_forest_criteria[];
 #define ML_FOREST_ALGORITHM \
 	.tasks = ML_REGRESSION | ML_CLASSIFICATION, \
 	.flags = ML_NATIVE, \
-	.format = 2, \
+	.format = ML_TREES_FORMAT, \
 	.params_size = sizeof(MlForestParams), \
 	.check = ml_forest_check, \
 	.predict = ml_forest_predict, \

@@ -400,6 +400,8 @@ create_model(MlBoosting *b, MlData *data)
 		if (strcmp(start->objective, name) != 0 || start->outputs != b->outputs)
 			ml_fail_param("the model to continue was trained with objective \"%s\", not \"%s\"",
 						  start->objective, name);
+		if (start->link != link_of(b->objective.kind) || start->width != 1 || start->average)
+			ml_fail_param("the model to continue is no sum of trees whose leaves hold one number");
 		trees = ml_trees_copy(start);
 		continue_scores(b, data, start);
 		return trees;
@@ -466,7 +468,7 @@ const MlAlgorithm ml_algo_gradient_boosting = {
 	.summary = "sum of trees, each fitted to what the others left over",
 	.tasks = ML_REGRESSION | ML_CLASSIFICATION,
 	.flags = ML_NATIVE,
-	.format = 1,
+	.format = ML_TREES_FORMAT,
 	.params = boosting_params,
 	.params_size = sizeof(MlBoostingParams),
 	.check = boosting_check,

@@ -5,7 +5,7 @@
  * One allocation for each array, so that a model of a million nodes is loaded as
  * fast as it can be read.
  *
- * The payload, format 1 (u32 unless said otherwise):
+ * The payload, format 3 (u32 unless said otherwise):
  *
  *   link (u8), average (u8), scale (f64), outputs, width, base (outputs f64),
  *   objective (text), rounds, levels (p), trees, nodes, leaves, words of sets
@@ -13,17 +13,19 @@
  *   output of each tree, unless there is one output or leaves hold all
  *   of each node, tree by tree, level by level: feature and flags; leaves have
  *   nothing but their flag
- *   of each split: gain (f64)
  *   of each split of a number: threshold (f64)
  *   sets
- *   of each leaf: cover (f32)
  *   values (leaves x width f64)
+ *   and what no prediction needs:
+ *   of each split: gain (f64)
+ *   of each leaf: cover (f32)
  *
- * Format 2, of forests, allows a width of 0: then leaves keep just the classes that they have, and in the
- * place of values are
+ * A width of 0 says that leaves keep just the classes that they have; in the place of values are then
  *
  *   of each leaf: how many classes
  *   of each of these: class, then share (f64) of each
+ *
+ * Before format 3 gains stand before the thresholds and covers before the values; in format 1 a width is never 0.
  *
  * Where the children of a node are is not stored: the n-th split of a tree has
  * children 2n + 1 and 2n + 2.  So there is no cycle and no child outside of its tree
@@ -453,8 +455,8 @@ void
 ml_trees_save(const void *model, MlWriter *writer)
 {
 	static const unsigned sections[] = {
-		ML_PART_ROOTS, ML_PART_OUTPUTS, ML_PART_NODES, ML_PART_GAINS, ML_PART_THRESHOLDS, ML_PART_SETS, ML_PART_COVERS,
-		ML_PART_SHARES, ML_PART_CLASSES, ML_PART_VALUES
+		ML_PART_ROOTS, ML_PART_OUTPUTS, ML_PART_NODES, ML_PART_THRESHOLDS, ML_PART_SETS,
+		ML_PART_SHARES, ML_PART_CLASSES, ML_PART_VALUES, ML_PART_GAINS, ML_PART_COVERS
 	};
 	MlTrees		trees = *(const MlTrees *) model;	/* parts go through the arrays, but not what is counted */
 	MlTreesSize size = ml_trees_size(&trees);
@@ -474,7 +476,11 @@ ml_trees_save(const void *model, MlWriter *writer)
 	ml_write_u32(writer, (uint32_t) size.leaves);
 	ml_write_u32(writer, (uint32_t) size.words);
 	for (size_t s = 0; s < sizeof(sections) / sizeof(sections[0]); s++)
+	{
+		if (sections[s] == ML_PART_GAINS)
+			ml_write_rest(writer);
 		save_section(&trees, sections[s], writer);
+	}
 }
 
 /* Whether the parts of a prediction go together. */
@@ -657,8 +663,6 @@ load_structures(MlTrees *trees, MlReader *reader)
 
 	trees->node = ml_read_room(reader, n, sizeof(MlTreeNode));
 	trees->leaf = ml_read_room(reader, n, sizeof(uint32_t));
-	trees->cover = ml_read_room(reader, (size_t) n + 1, sizeof(float));	/* and one that may be read, but is not used */
-	trees->gain = ml_read_room(reader, (size_t) n + 1, sizeof(double));
 	kind = trees->leaf;			/* is free until a node's own turn */
 	ml_read_u32s(reader, kind, n);
 	for (int t = 0; t < trees->ntrees; t++)
@@ -708,21 +712,17 @@ choose(bool first, const double *a, const double *b)
 	return chosen;
 }
 
-/*
- * Gain and threshold of the splits.  Gains are read in one piece into the end of their own array, where
- * each is at or behind its place, and spread from there; thresholds come by the chunk.
- */
+/* Gains are read in one piece into the end of their array, where each is at or behind its place, and spread from there. */
 static void
-load_numbers(MlTrees *trees, MlReader *reader)
+load_gains(MlTrees *trees, MlReader *reader)
 {
 	static const double none = 0;
 	uint32_t	n = trees->nnodes;
 	uint32_t	splits = n - trees->nleaves;
-	const double *gain = trees->gain + trees->nleaves;
-	double		threshold[THRESHOLDS];
-	uint32_t	numbers = 0;
-	uint32_t	at = THRESHOLDS - 1;
+	const double *gain;
 
+	trees->gain = ml_read_room(reader, (size_t) n + 1, sizeof(double));	/* one more may be read, but is not used */
+	gain = trees->gain + trees->nleaves;
 	ml_read_finites(reader, trees->gain + trees->nleaves, splits);
 	trees->gain[n] = 0;
 	for (uint32_t i = 0; i < n; i++)
@@ -734,8 +734,20 @@ load_numbers(MlTrees *trees, MlReader *reader)
 			ml_check_interrupts();
 		trees->gain[i] = choose(split, gain, &none);
 		gain += split;
-		numbers += split & ((feature & ML_NODE_CATEGORY) == 0);
 	}
+}
+
+/* Thresholds come by the chunk. */
+static void
+load_thresholds(MlTrees *trees, MlReader *reader)
+{
+	uint32_t	n = trees->nnodes;
+	double		threshold[THRESHOLDS];
+	uint32_t	numbers = 0;
+	uint32_t	at = THRESHOLDS - 1;
+
+	for (uint32_t i = 0; i < n; i++)
+		numbers += (trees->node[i].feature & (ML_NODE_LEAF | ML_NODE_CATEGORY)) == 0;
 	memset(threshold, 0, sizeof(threshold));
 	for (uint32_t i = 0; i < n; i++)
 	{
@@ -766,6 +778,7 @@ load_covers(MlTrees *trees, MlReader *reader)
 	uint32_t	leaf = trees->nleaves;
 	bool		bad = false;
 
+	trees->cover = ml_read_room(reader, (size_t) n + 1, sizeof(float));	/* one more may be read, but is not used */
 	ml_read_u32s(reader, (uint32_t *) trees->cover, leaf);
 	for (uint32_t l = 0; l < leaf; l++)
 		bad |= !(trees->cover[l] >= 0) | !(trees->cover[l] <= FLT_MAX);
@@ -826,13 +839,21 @@ ml_trees_load(MlReader *reader, int format, int p, int classes)
 	shares = load_head(trees, reader, format);
 	load_sizes(trees, reader);
 	load_structures(trees, reader);
-	load_numbers(trees, reader);
+	if (format < 3)
+		load_gains(trees, reader);
+	load_thresholds(trees, reader);
 	load_sets(trees, reader);
-	load_covers(trees, reader);
+	if (format < 3)
+		load_covers(trees, reader);
 	if (shares)
 		load_shares(trees, reader);
 	values = shares ? trees->nshares : (size_t) trees->nleaves * trees->width;
 	trees->value = ml_read_room(reader, values, sizeof(double));
 	ml_read_finites(reader, trees->value, values);
+	if (format >= 3 && ml_read_rest(reader))
+	{
+		load_gains(trees, reader);
+		load_covers(trees, reader);
+	}
 	return trees;
 }

@@ -22,6 +22,7 @@ typedef enum MlTreeLink
 } MlTreeLink;
 
 #define ML_TREE_MAX_DEPTH 10000
+#define ML_TREES_FORMAT 3		/* of the payload, see trees.c */
 
 /*
  * A node.  x < threshold goes left; of a category, a set bit.  Nodes of a tree
@@ -70,7 +71,7 @@ typedef struct MlTrees
 	MlTreeNode *node;
 	uint32_t   *leaf;			/* nnodes: number of a leaf in value; of a category split, start of its bits in sets */
 	float	   *cover;			/* nnodes: weight of the training rows (sum of h) that came here; of a split, its children's sum */
-	double	   *gain;			/* nnodes: of the split, 0 for leaves */
+	double	   *gain;			/* nnodes: of the split, 0 for leaves; both NULL in a model that was read for predictions alone */
 	uint32_t	nleaves;
 	double	   *value;			/* nleaves x width; with shares: nshares */
 	uint32_t   *share;			/* nleaves + 1: of many classes a leaf keeps those it has, share[l] to share[l + 1] - 1; or NULL */
