@@ -76,3 +76,19 @@ FROM unnest('{decision_tree,extra_trees}'::text[]) a;
 CREATE TABLE crowd AS SELECT (i % 97) / 97.0 AS x, (i % 89) / 89.0 AS y, (ARRAY['a','b'])[1 + i % 2] AS c FROM generate_series(1, 2000) i;
 INSERT INTO crowd VALUES (9, 9, 'z'), (NULL, 0.5, 'a');
 SELECT x, y, c FROM crowd t, ml_fit('crowd', algorithm => 'isolation_forest') m ORDER BY ml_predict(m, t) DESC LIMIT 1;
+
+-- with few rows one tree tells all values apart, however many: two rows at the end of a column
+SELECT sum((ml_classify(m, t) <> c)::int) AS wrong FROM (SELECT i AS x, CASE WHEN i > 4998 THEN 'rare' ELSE 'usual' END AS c FROM generate_series(1, 5000) i) t,
+	ml_fit($q$SELECT i AS x, CASE WHEN i > 4998 THEN 'rare' ELSE 'usual' END AS c FROM generate_series(1, 5000) i$q$, 'c',
+		algorithm => 'decision_tree', params => '{"max_depth": 1}', holdout => 0) m;
+
+-- of columns that part the rows as well it takes one by its seed, not always the first
+CREATE TABLE twins AS SELECT i AS a, i AS b, CASE WHEN i > 5 THEN 'high' ELSE 'low' END AS c FROM generate_series(1, 10) i;
+SELECT count(DISTINCT ml_classify(ml_fit('twins', 'c', algorithm => 'decision_tree', holdout => 0, seed => s), '{"a": 10, "b": 1}'::jsonb)) AS answers
+FROM generate_series(1, 20) s;
+
+-- a category is as likely to be tried as one of its levels would: with eight a share of 0.3 means nearly always
+CREATE TABLE eights AS SELECT 'l' || i % 8 AS a, 'l' || i / 8 % 8 AS b, 'l' || i / 64 % 8 AS c, 'l' || (i + i / 8) % 8 AS d, i % 8 < 2 AS y
+	FROM generate_series(0, 511) i;
+SELECT max(abs(ml_predict(m, t) - y::int)) AS error FROM eights t, ml_fit('eights', 'y', algorithm => 'random_forest',
+	params => '{"n_estimators": 20, "max_depth": 1, "max_features": 0.3, "bootstrap": false}', holdout => 0) m;

@@ -182,6 +182,19 @@ test_samples(void)
 	ml_test_ok(fabs(sum / n - 0.25) < 0.003, "a share of 0.25 takes %.4f of the rows", sum / n);
 }
 
+/* A share of the columns, categories among them. */
+static void
+test_columns(void)
+{
+	int			levels[] = {0, 1, 3, 0};
+	MlProblem	problem = {.p = 4, .levels = levels};
+
+	ml_test_ok(columns_of_share(&problem, 0.5) == 0.5 + 0.5 + 0.875 + 0.5, "a category of three levels is tried as often as any of them would");
+	ml_test_ok(columns_of_share(&problem, 1) == 4, "all columns are all");
+	problem.levels = NULL;
+	ml_test_ok(columns_of_share(&problem, 0.25) == 1, "a quarter of four numbers is one");
+}
+
 /* Neither the order of rows, nor threads, nor memory change a byte. */
 static void
 test_same_bytes(int classes, bool weighted)
@@ -528,6 +541,7 @@ main(void)
 {
 	test_witness();
 	test_samples();
+	test_columns();
 	test_same_bytes(0, false);
 	test_same_bytes(2, true);
 	test_same_bytes(5, false);

@@ -15,6 +15,7 @@ tree_fit(const MlProblem *problem, MlData *data, MlResult *result)
 {
 	MlForestParams params = *(const MlForestParams *) problem->params;
 
+	params.single = true;
 	params.n_estimators = 1;
 	params.max_features = 1;
 	params.subsample = 1;

@@ -27,6 +27,8 @@
 #define MAX_COPIES 15			/* of a row in a bootstrap sample: more has a probability below 1e-13 */
 #define SAMPLE_ATTEMPTS 100		/* until a sample of few rows is not empty */
 #define ONE_HOT_ABOVE 10		/* levels: deep trees have nothing else that keeps them from noise */
+#define EXACT_ROWS 16384		/* up to so many a single tree tells all values apart, ... */
+#define EXACT_CELLS 262144		/* ... or as many as make so many sums in a histogram */
 #define TREES_TO_JUDGE 3			/* by which the size of the forest is judged */
 #define TREES_SHARE 8			/* of the memory left, for trees before they go to a file */
 #define PREDICT_ROWS 32			/* between two looks at interrupts */
@@ -207,6 +209,24 @@ choose_units(Training *t)
 		t->g_unit = unit_below((greatest + t->h_unit) * extent.max_y, 30);
 }
 
+/*
+ * The share of the columns that a node tries, or more with categories: coded one-hot, each level would be a column, and
+ * with L levels one of them would be tried with the probability 1 - (1 - share)^L.
+ */
+static double
+columns_of_share(const MlProblem *problem, double share)
+{
+	double		n = 0;
+
+	for (int j = 0; j < problem->p; j++)
+	{
+		int			levels = problem->levels != NULL ? problem->levels[j] : 0;
+
+		n += levels > 0 ? 1 - pow(1 - share, levels) : share;
+	}
+	return n;
+}
+
 static int
 features_per_node(const Training *t)
 {
@@ -217,7 +237,7 @@ features_per_node(const Training *t)
 	if (isnan(share))
 		n = t->problem->classes > 0 ? (int) sqrt((double) p) : p;
 	else
-		n = (int) rint(share * p);
+		n = (int) rint(columns_of_share(t->problem, share));
 	return n < 1 ? 1 : n;
 }
 
@@ -242,7 +262,7 @@ choose_growth(Training *t)
 	growth->colsample_node = t->problem->p > 0 ? (double) features_per_node(t) / t->problem->p : 1;
 	growth->random_cut = params->random_cut;
 	growth->one_hot_above = ONE_HOT_ABOVE;
-	growth->random_ties = params->n_estimators > 1;
+	growth->random_ties = true;
 	growth->seed = t->problem->seed;
 	choose_units(t);
 	growth->g_unit = t->g_unit;
@@ -721,12 +741,28 @@ measure_oob(Training *t, MlData *data)
 
 /* ---- the contract ---- */
 
+/*
+ * A forest averages over the places of cuts, one tree does not: in the tails of a column, where the few rows of a rare
+ * class are, a bin of many rows hides the cut that counts.  So with few rows each value has a bin, as far as the
+ * histograms stay small; that is a matter of rows, columns and classes, not of the memory.
+ */
+static int
+bins_of(const MlProblem *problem, const MlData *data, const MlForestParams *params)
+{
+	size_t		width = (size_t) problem->p * (problem->classes > 2 ? problem->classes : 2);
+	size_t		bins = EXACT_CELLS / (width > 0 ? width : 1);
+
+	if (!params->single || params->max_bin != ML_TREE_BINS || ml_data_rows(data) > EXACT_ROWS || bins < ML_TREE_BINS)
+		return params->max_bin;
+	return bins < EXACT_ROWS ? (int) bins : EXACT_ROWS;
+}
+
 void
 ml_forest_fit(const MlProblem *problem, MlData *data, const MlForestParams *params, MlResult *result)
 {
 	Training	t = {.problem = problem, .params = params};
 	MlMatrixOptions options = {
-		.max_bin = params->max_bin, .keep_gradient = true, .shift_target = problem->classes == 0
+		.max_bin = bins_of(problem, data, params), .keep_gradient = true, .shift_target = problem->classes == 0
 	};
 
 	t.seed = ml_alloc(params->n_estimators, sizeof(uint64_t));

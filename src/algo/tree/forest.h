@@ -25,7 +25,7 @@ typedef struct MlForestParams
 	int			n_estimators;
 	int			max_depth;		/* 0: no limit, also of leaves */
 	int			max_leaves;
-	double		max_features;	/* share of the columns; NaN: the square root of their number for classes, else all */
+	double		max_features;	/* share of the columns (see columns_of_share); NaN: the square root of their number for classes, else all */
 	int			min_samples_leaf;
 	int			min_samples_split;
 	bool		bootstrap;
@@ -34,7 +34,10 @@ typedef struct MlForestParams
 	double		ccp_alpha;
 	int			max_bin;
 	bool		random_cut;
+	bool		single;			/* decision_tree */
 } MlForestParams;
+
+#define ML_TREE_BINS 1024		/* unless max_bin says otherwise */
 
 extern const char *const ml_forest_criteria[];
 
@@ -58,7 +61,7 @@ extern const char *const ml_forest_criteria[];
 /* And in those of forests. */
 #define ML_FOREST_PARAMS(with_bootstrap) \
 	{"n_estimators", "number of trees", ML_PARAM_INT, offsetof(MlForestParams, n_estimators), "100", 1, 100000, NULL}, \
-	{"max_features", "share of the columns that a node tries; \"auto\": the square root of their number for classes, all for a number", \
+	{"max_features", "share of the columns that a node tries, more with categories; \"auto\": the square root of their number for classes, all for a number", \
 	ML_PARAM_REAL, offsetof(MlForestParams, max_features), NULL, 0, 1, NULL}, \
 	{"bootstrap", "each tree sees a sample of the rows drawn with replacement", ML_PARAM_BOOL, \
 	offsetof(MlForestParams, bootstrap), with_bootstrap, 0, 0, NULL}, \
