@@ -6,6 +6,7 @@
 #define ML_ACL_H
 
 #include "core/catalog.h"
+#include "datatype/timestamp.h"
 #include "storage/itemptr.h"
 
 #define ML_NO_PRIVILEGE ((MlPrivilege) 0)
@@ -67,6 +68,9 @@ typedef struct MlMeantRow
 	int64		version_id;
 	int			version;
 	int			uses;			/* calls that asked for it to predict */
+	Oid			role;			/* the last of them: its role, what it needed, and the client's statement */
+	MlPrivilege need;
+	TimestampTz statement;
 } MlMeantRow;
 
 /*
@@ -75,6 +79,18 @@ typedef struct MlMeantRow
  * query read under one snapshot.  Valid until anything else is looked up.
  */
 extern MlMeantRow *ml_meant_find(const char *name, int wanted, const char *alias);
+
+/*
+ * Forgets what names have meant: changes of this transaction were rolled back to a
+ * savepoint.  The numbers of a snapshot may be the same as before.
+ */
+extern void ml_meant_undone(void);
+
+/*
+ * What the name has meant to another call of this statement stays when the model is
+ * dropped or renamed meanwhile.  False: nothing, or the role may not use it any more.
+ */
+extern bool ml_meant_keep(const char *name, int wanted, const char *alias, MlPrivilege need, MlModelRef *ref);
 
 /* Grows with every change of a model, a version or a privilege that reaches this backend. */
 extern uint64 ml_catalog_generation(void);

@@ -406,6 +406,8 @@ ml_catalog_invalidate(Datum arg, Oid relid)
 	tables.valid = false;
 	rows.stale = true;
 	rows.generation++;
+	if (!IsTransactionState())	/* a subtransaction is rolled back */
+		ml_meant_undone();
 
 	/* The server tells finished plans; one in the making may have been made with what was remembered. */
 	if (rows.planned == GetCurrentStatementStartTimestamp())
@@ -754,9 +756,12 @@ number_missing(const MlCatalogModel *model, int wanted, const char *alias)
 					wanted == ML_CURRENT ? model->current : wanted)));
 }
 
-/* Reads what is meant as a snapshot (NULL: the newest) has it; false when it has no such model or version. */
+/*
+ * Reads what is meant as a snapshot (NULL: the newest) has it; false when it has no such model or version, or
+ * has it under another name than `name` (NULL: any).
+ */
 static bool
-scan_meant(const MlCatalogModel *model, int wanted, const char *alias, Snapshot snapshot, MlNumberRow *number)
+scan_meant(const MlCatalogModel *model, const char *name, int wanted, const char *alias, Snapshot snapshot, MlNumberRow *number)
 {
 	Relation	rel = open_table(T_MODEL);
 	SysScanDesc scan = begin_scan(rel, BY_MODEL_ID, 1, Int64GetDatum(model->model_id), 0, snapshot);
@@ -765,6 +770,8 @@ scan_meant(const MlCatalogModel *model, int wanted, const char *alias, Snapshot 
 	MlNumberRow found = {0};
 	NameData	key;
 
+	if (current != 0 && name != NULL && strcmp(NameStr(*DatumGetName(field_value(rel, tuple, M_NAME))), name) != 0)
+		current = 0;
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	if (current == 0)
@@ -798,7 +805,7 @@ static bool
 is_outdated(const MlCatalogModel *model, int wanted, const char *alias, int64 version_id)
 {
 	MlNumberRow newest = {0};
-	bool		found = rows.tag.set ? scan_meant(model, wanted, alias, NULL, &newest) :
+	bool		found = rows.tag.set ? scan_meant(model, NULL, wanted, alias, NULL, &newest) :
 		resolve_number(model, wanted, alias, &newest);
 
 	return !found || newest.version_id != version_id;
@@ -813,7 +820,14 @@ typedef enum MlWhen
 static bool
 find_allowed(const char *name, MlPrivilege need, bool missing_ok, MlCatalogModel *model)
 {
-	if (!ml_catalog_find(name, GetUserId(), model) || model->level == ML_NO_PRIVILEGE)
+	bool		found = ml_catalog_find(name, GetUserId(), model);
+
+	if (found && model->level < need)
+	{
+		rows.stale = true;		/* a grant, too, can be seen before its message comes */
+		found = ml_catalog_find(name, GetUserId(), model);
+	}
+	if (!found || model->level == ML_NO_PRIVILEGE)
 	{
 		if (missing_ok)
 			return false;
@@ -826,7 +840,8 @@ find_allowed(const char *name, MlPrivilege need, bool missing_ok, MlCatalogModel
 /*
  * A statement's snapshot decides, not what is remembered: a commit can be seen by
  * snapshots a moment before its message comes.  What the snapshot lacks is newer
- * (the newest is meant then), or has been dropped (so what is remembered is old).
+ * (the newest is meant then), or has been dropped or renamed (so what is remembered
+ * is old).
  */
 static bool
 resolve(const char *text, MlPrivilege need, bool missing_ok, MlWhen when, MlModelRef *ref)
@@ -842,6 +857,8 @@ resolve(const char *text, MlPrivilege need, bool missing_ok, MlWhen when, MlMode
 	if (when == PLANNING)
 		rows.planned = GetCurrentStatementStartTimestamp();
 	AcceptInvalidationMessages();	/* a transaction that holds its locks hears of no commit otherwise */
+	if (when == EXECUTING && ml_meant_keep(name, wanted, alias, need, ref))
+		return true;
 	for (bool fresh = false;; fresh = true)
 	{
 		if (!find_allowed(name, need, missing_ok, &model))
@@ -853,7 +870,7 @@ resolve(const char *text, MlPrivilege need, bool missing_ok, MlWhen when, MlMode
 			number.version = row->version;
 			break;
 		}
-		if (row != NULL && scan_meant(&model, wanted, alias, GetActiveSnapshot(), &number))
+		if (row != NULL && scan_meant(&model, fresh ? NULL : name, wanted, alias, GetActiveSnapshot(), &number))
 			break;
 		if (row == NULL || fresh)
 		{
@@ -871,6 +888,9 @@ resolve(const char *text, MlPrivilege need, bool missing_ok, MlWhen when, MlMode
 	if (when != NOW && (row = ml_meant_find(name, wanted, alias)) != NULL)
 	{
 		row->uses += when == EXECUTING;	/* AGAIN is the same call */
+		row->role = GetUserId();
+		row->need = need;
+		row->statement = GetCurrentStatementStartTimestamp();
 		row->model_id = model.model_id;
 		row->version_id = number.version_id;
 		row->version = number.version;
@@ -905,15 +925,6 @@ void
 ml_catalog_resolve_query(const char *text, MlPrivilege need, MlModelRef *ref)
 {
 	resolve(text, need, false, EXECUTING, ref);
-}
-
-void
-ml_catalog_version_missing(int64 version_id)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("model version with number %lld does not exist", (long long) version_id),
-			 errdetail("It was dropped, or its use revoked, after the query was planned.")));
 }
 
 void

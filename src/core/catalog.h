@@ -53,6 +53,7 @@ extern void ml_catalog_changed_columns(const char *name) ML_NORETURN;
 typedef struct MlSnapshotTag
 {
 	bool		set;			/* false: there is no snapshot */
+	uint64		undone;			/* how often changes were rolled back */
 	TransactionId xmin;
 	TransactionId xmax;
 	uint32		xcnt;

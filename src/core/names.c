@@ -6,6 +6,7 @@
 
 #include "access/xact.h"
 #include "common/int.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -14,6 +15,7 @@
 #define MAX_MEANT 65536			/* remembered at most, about 18 MB */
 
 static HTAB *meant;
+static uint64 undone;
 
 void
 ml_catalog_check_name(const char *name)
@@ -88,6 +90,12 @@ ml_catalog_split(const char *text, char *name, int *version, char *alias)
 /* ---- statements ---- */
 
 void
+ml_meant_undone(void)
+{
+	undone++;
+}
+
+void
 ml_snapshot_tag(MlSnapshotTag *tag)
 {
 	memset(tag, 0, sizeof(*tag));
@@ -97,6 +105,7 @@ ml_snapshot_tag(MlSnapshotTag *tag)
 
 		/* Running transactions only leave the set below xmax: equal numbers are an equal set. */
 		tag->set = true;
+		tag->undone = undone;
 		tag->xmin = snapshot->xmin;
 		tag->xmax = snapshot->xmax;
 		tag->xcnt = snapshot->xcnt;
@@ -145,6 +154,36 @@ ml_meant_find(const char *name, int wanted, const char *alias)
 		row->model_id = row->uses = 0;
 	row->tag = tag;
 	return row;
+}
+
+bool
+ml_meant_keep(const char *name, int wanted, const char *alias, MlPrivilege need, MlModelRef *ref)
+{
+	MlMeantRow *row = ml_meant_find(name, wanted, alias);
+	MlMeantRow	seen;
+	MlCatalogModel model;
+
+	if (row == NULL || row->model_id == 0 || row->uses == 0 || row->role != GetUserId() || row->need < need ||
+		row->statement != GetCurrentStatementStartTimestamp())
+		return false;
+	row->uses++;
+	seen = *row;
+	if (ml_catalog_find_id(seen.model_id, seen.role, &model) && model.level < need)
+		return false;
+	ref->model_id = seen.model_id;
+	ref->version_id = seen.version_id;
+	ref->version = seen.version;
+	strlcpy(ref->name, name, NAMEDATALEN);
+	return true;
+}
+
+void
+ml_catalog_version_missing(int64 version_id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("model version with number %lld does not exist", (long long) version_id),
+			 errdetail("It was dropped, or its use revoked, after the query was planned.")));
 }
 
 void

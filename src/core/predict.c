@@ -27,6 +27,7 @@
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "core/acl.h"
 #include "core/cache.h"
@@ -37,6 +38,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
+#include "utils/inval.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -62,6 +64,30 @@ same_snapshot(const MlSite *site)
 	if (site->generation == ml_catalog_generation())
 		tag.curcid = site->snapshot.curcid;
 	return ml_snapshot_same(&site->snapshot, &tag);
+}
+
+/*
+ * Whether the role may still use the model: an expression of PL/pgSQL can find the
+ * same snapshot long after a privilege was revoked.  A model that is dropped
+ * meanwhile stays what the statement has.
+ */
+static bool
+still_allowed(MlSite *site)
+{
+	TimestampTz statement = GetCurrentStatementStartTimestamp();
+	uint64		seen;
+	MlCatalogModel model;
+
+	if (site->statement != statement)
+		AcceptInvalidationMessages();	/* nothing else may, as no table is locked */
+	site->statement = statement;
+	seen = ml_catalog_generation();
+	if (site->generation == seen)
+		return true;
+	if (ml_catalog_find_id(site->model_id, site->role, &model) && model.level < site->need)
+		return false;
+	site->generation = seen;
+	return true;
 }
 
 static bool
@@ -110,7 +136,7 @@ value_key(Datum value, char *key)
 
 /* Is the model of the row before the model of this row? */
 static bool
-model_stands(const MlSite *site, FunctionCallInfo fcinfo)
+model_stands(MlSite *site, FunctionCallInfo fcinfo)
 {
 	char		key[MAX_VALUE_KEY];
 	int			len;
@@ -121,7 +147,7 @@ model_stands(const MlSite *site, FunctionCallInfo fcinfo)
 	{
 		case ML_BY_VERSION:
 		case ML_BY_NAME:
-			if (!same_snapshot(site))
+			if (!same_snapshot(site) || !still_allowed(site))
 				return false;
 			if (site->model_const)
 				return true;
@@ -197,6 +223,7 @@ load_named(MlSite *site, FunctionCallInfo fcinfo, const text *name, MemoryContex
 	ml_catalog_resolve_query(text_to_cstring(name), site->need, &ref);
 	for (;;)
 	{
+		site->model_id = ref.model_id;
 		site->version_id = ref.version_id;
 		site->in_order = site->model_form == ML_BY_VERSION || site->names_arg < 0;
 		site->planned = site->model_form == ML_BY_VERSION ? PG_GETARG_INT64(0) : ref.version_id;
@@ -252,6 +279,7 @@ model_load(MlSite *site, FunctionCallInfo fcinfo)
 	site->key = key;
 	site->role = GetUserId();
 	site->generation = seen;
+	site->statement = GetCurrentStatementStartTimestamp();
 	ml_snapshot_tag(&site->snapshot);
 	site->model = model;
 	MemoryContextSwitchTo(old);

@@ -9,6 +9,7 @@
 #include "core/model.h"
 #include "core/schema.h"
 #include "access/tupdesc.h"
+#include "datatype/timestamp.h"
 
 /* How the model is named: by the declared type of the first argument. */
 typedef enum MlModelForm
@@ -56,6 +57,8 @@ typedef struct MlSite
 	const MlModel *model;
 	Oid			role;			/* whose privilege was checked */
 	uint64		generation;		/* of the catalog when the name was resolved */
+	int64		model_id;		/* of a name: whose privileges count */
+	TimestampTz statement;		/* that looked last whether the catalog has changed */
 	MlSnapshotTag snapshot;		/* and the snapshot of that moment */
 	bytea	   *key;			/* ML_BY_VALUE: toast pointer or id; else the name */
 	int64		planned;		/* ML_BY_VERSION: the number given */
