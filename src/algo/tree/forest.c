@@ -762,7 +762,7 @@ ml_forest_fit(const MlProblem *problem, MlData *data, const MlForestParams *para
 {
 	Training	t = {.problem = problem, .params = params};
 	MlMatrixOptions options = {
-		.max_bin = bins_of(problem, data, params), .keep_gradient = true, .shift_target = problem->classes == 0
+		.max_bin = bins_of(problem, data, params), .keep_gradient = true, .keep_values = true, .shift_target = problem->classes == 0
 	};
 
 	t.seed = ml_alloc(params->n_estimators, sizeof(uint64_t));

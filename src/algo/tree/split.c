@@ -14,8 +14,8 @@
  * ORDERS heaviest orders the levels once.  The best set of k levels gains up to k times what one level does by
  * chance, hence rows_per_level.  Levels that the node has no rows of go with missing values.
  *
- * Between bins that have rows lie any number of empty ones: the cut is the one
- * nearest to the middle of what is empty, as exact algorithms cut half way.
+ * Between bins that have rows lie any number of empty ones.  Where the bins' values are known the threshold is half way
+ * between those on both sides, or what was drawn, as in exact algorithms; otherwise the cut nearest to that.
  *
  * Pure but for creation: the same sums give the same split.
  */
@@ -41,6 +41,8 @@ typedef struct Sweep
 	const int  *end;
 	int			nmissing;		/* behind those of the last bin */
 	int			only;			/* the only cut to look at, or -1 */
+	int			boundary;		/* drawn at random: bins below it go left; 0: not drawn */
+	double		threshold;		/* and so do numbers below this one */
 	bool		single;			/* left goes order[i] alone */
 	int			sign;			/* of a monotone column */
 	double		noise;			/* what rounding may do to a gain, beside ROUNDING */
@@ -561,14 +563,26 @@ ml_search_list(MlSearch *search, int bins, const int64_t *cells)
 	return k;
 }
 
-/* The cut where a uniform value between the node's lowest and highest falls: bins below go left. */
+/* The smallest, or largest, value of a bin; about its middle when that is not known. */
+static double
+value_in(const MlBins *bins, int bin, bool largest)
+{
+	if (bins->least != NULL)
+		return largest ? bins->most[bin] : bins->least[bin];
+	if (bin == 0)
+		return bins->low;
+	return bin == bins->n - 1 ? bins->high : bins->cut[bin - 1] / 2 + bins->cut[bin] / 2;
+}
+
+/*
+ * Draws a threshold between the node's lowest and highest values: bins below the result go left.  It stays as it was drawn
+ * when it falls between two bins' values, and becomes the nearer end of a bin when it falls among those of one.
+ */
 static int
-random_boundary(const MlBins *bins, int low, int high, uint64_t hash)
+random_boundary(const MlBins *bins, int low, int high, uint64_t hash, double *threshold)
 {
 	double		u = (double) (hash >> 11) * 0x1p-53;
-	double		from = low == 0 ? bins->low : bins->cut[low - 1] / 2 + bins->cut[low] / 2;
-	double		to = high == bins->n - 1 ? bins->high : bins->cut[high - 1] / 2 + bins->cut[high] / 2;
-	double		t = from * (1 - u) + to * u;
+	double		t = value_in(bins, low, false) * (1 - u) + value_in(bins, high, true) * u;
 	int			a = low;		/* the bin that holds t lies in [a, b] */
 	int			b = high;
 
@@ -581,10 +595,17 @@ random_boundary(const MlBins *bins, int low, int high, uint64_t hash)
 		else
 			a = mid + 1;
 	}
-	/* t lies within bin a: the nearer end */
+	*threshold = t;
+	if (bins->least != NULL && a > low && t <= bins->least[a])
+		return a;
+	if (bins->least != NULL && a < high && t > bins->most[a])
+		return a + 1;
 	if (a == low || (a < high && bins->cut[a] - t < t - bins->cut[a - 1]))
 		a++;
-	return a > high ? high : a;
+	if (a > high)
+		a = high;
+	*threshold = bins->cut[a - 1];
+	return a;
 }
 
 /*
@@ -632,7 +653,7 @@ sum_left(const MlSearch *search, const Sweep *sweep, int64_t *left)
 
 /* Keeps the best cut of a sweep if it is the best of all. */
 static void
-keep(MlSearch *search, const MlNode *node, const Sweep *sweep, double own, int feature, int boundary)
+keep(MlSearch *search, const MlNode *node, const Sweep *sweep, double own, int feature)
 {
 	const MlBins *bins = search->matrix->bins + feature;
 	MlSplit    *best = &search->best;
@@ -659,8 +680,9 @@ keep(MlSearch *search, const MlNode *node, const Sweep *sweep, double own, int f
 	}
 	if (bins->levels == 0)
 	{
-		best->bin = boundary > 0 ? boundary - 1 : sweep->order[sweep->at];
-		best->next = boundary > 0 ? boundary : sweep->at + 1 < sweep->k ? sweep->order[sweep->at + 1] : bins->n;
+		best->bin = sweep->boundary > 0 ? sweep->boundary - 1 : sweep->order[sweep->at];
+		best->next = sweep->boundary > 0 ? sweep->boundary : sweep->at + 1 < sweep->k ? sweep->order[sweep->at + 1] : bins->n;
+		best->threshold = sweep->boundary > 0 ? sweep->threshold : NAN;
 		return;
 	}
 	/* without a row here a level goes with missing values */
@@ -746,7 +768,7 @@ search_levels(MlSearch *search, const MlNode *node, const int64_t *counts, Sweep
 	if (growth->random_cut)
 	{
 		sweep->only = random_levels(search, sweep->k, hash);
-		keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature, 0);
+		keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature);
 		return;
 	}
 	if (search->matrix->bins[feature].levels <= growth->one_hot_levels ||
@@ -755,20 +777,20 @@ search_levels(MlSearch *search, const MlNode *node, const int64_t *counts, Sweep
 	{
 		sweep->single = true;
 		sweep->order = search->list;
-		keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature, 0);
+		keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature);
 		if (sweep->missing != NULL)
 		{
 			/* missing values are one more level */
 			sweep->single = false;
 			sweep->only = sweep->k - 1;
-			keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature, 0);
+			keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature);
 		}
 		return;
 	}
 	if (classes <= 2)
 	{
 		order_levels(search, sweep, classes - 1);
-		keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature, 0);
+		keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature);
 		return;
 	}
 	/* the heaviest classes, heaviest first */
@@ -785,24 +807,23 @@ search_levels(MlSearch *search, const MlNode *node, const int64_t *counts, Sweep
 			break;
 		last = next;
 		order_levels(search, sweep, next);
-		keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature, 0);
+		keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature);
 	}
 }
 
-/* The one cut of a number's bins with random_cut: sets sweep->only, and returns where it lies. */
-static int
+/* The one cut of a number's bins with random_cut. */
+static void
 cut_at_random(const MlSearch *search, const MlNode *node, int feature, Sweep *sweep)
 {
 	const MlBins *bins = search->matrix->bins + feature;
-	int			boundary;
 
 	sweep->only = 0;
 	if (sweep->k <= 1)
-		return 0;
-	boundary = random_boundary(bins, search->list[0], search->list[sweep->k - 1], ml_grow_hash(node->path, feature));
-	while (search->list[sweep->only + 1] < boundary)
+		return;
+	sweep->boundary = random_boundary(bins, search->list[0], search->list[sweep->k - 1], ml_grow_hash(node->path, feature),
+									  &sweep->threshold);
+	while (search->list[sweep->only + 1] < sweep->boundary)
 		sweep->only++;
-	return boundary;
 }
 
 bool
@@ -813,7 +834,6 @@ ml_search_column(MlSearch *search, const MlNodes *nodes, int i, int feature, int
 	const int64_t *counts = ml_node_counts(nodes, i, search);
 	uint64_t	hash = search->growth->random_cut ? ml_grow_hash(node->path, feature) : 0;
 	Sweep		sweep = {.order = search->list, .cells = cells, .only = -1};
-	int			boundary = 0;
 
 	if (k < 2)
 		return false;
@@ -828,8 +848,8 @@ ml_search_column(MlSearch *search, const MlNodes *nodes, int i, int feature, int
 	if (search->growth->monotone != NULL)
 		sweep.sign = search->growth->monotone[feature];
 	if (search->growth->random_cut)
-		boundary = cut_at_random(search, node, feature, &sweep);
-	keep(search, node, &sweep, run_sweep(search, node, counts, &sweep), feature, boundary);
+		cut_at_random(search, node, feature, &sweep);
+	keep(search, node, &sweep, run_sweep(search, node, counts, &sweep), feature);
 	return true;
 }
 
@@ -858,7 +878,6 @@ ml_search_rows(MlSearch *search, const MlNodes *nodes, int i, int feature, int k
 	const MlNode *node = nodes->node + i;
 	const int64_t *counts = ml_node_counts(nodes, i, search);
 	Sweep		sweep = {.order = search->list, .rows = rows, .end = end, .only = -1};
-	int			boundary = 0;
 	double		own;
 
 	if (k < 2)
@@ -870,7 +889,7 @@ ml_search_rows(MlSearch *search, const MlNodes *nodes, int i, int feature, int k
 	}
 	sweep.k = k;
 	if (search->growth->random_cut)
-		boundary = cut_at_random(search, node, feature, &sweep);
+		cut_at_random(search, node, feature, &sweep);
 	if (search->growth->criterion == ML_SPLIT_GINI)
 	{
 		sweep_rows(search, true, node, counts, &sweep);
@@ -882,7 +901,7 @@ ml_search_rows(MlSearch *search, const MlNodes *nodes, int i, int feature, int k
 		sweep_rows(search, false, node, counts, &sweep);
 		own = entropy_score(search, search->classes, search->own, &sweep);
 	}
-	keep(search, node, &sweep, own, feature, boundary);
+	keep(search, node, &sweep, own, feature);
 	return true;
 }
 
