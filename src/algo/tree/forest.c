@@ -29,6 +29,7 @@
 #define ONE_HOT_ABOVE 10		/* levels: deep trees have nothing else that keeps them from noise */
 #define EXACT_ROWS 16384		/* up to so many a single tree tells all values apart, ... */
 #define EXACT_CELLS 262144		/* ... or as many as make so many sums in a histogram */
+#define MISSING_ROWS 30			/* of a node learn on which side they are */
 #define TREES_TO_JUDGE 3			/* by which the size of the forest is judged */
 #define TREES_SHARE 8			/* of the memory left, for trees before they go to a file */
 #define PREDICT_ROWS 32			/* between two looks at interrupts */
@@ -262,6 +263,7 @@ choose_growth(Training *t)
 	growth->colsample_node = t->problem->p > 0 ? (double) features_per_node(t) / t->problem->p : 1;
 	growth->random_cut = params->random_cut;
 	growth->one_hot_above = ONE_HOT_ABOVE;
+	growth->learn_missing = MISSING_ROWS * t->matrix->total_weight / (double) t->matrix->rows;
 	growth->random_ties = true;
 	growth->seed = t->problem->seed;
 	choose_units(t);

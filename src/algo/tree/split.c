@@ -8,7 +8,7 @@
  * weight; ENTROPY: sum of c log2 c - W log2 W, in whole numbers.  All are in units of weight.
  *
  * Missing values, when the node has some, are tried on both sides, and alone on
- * the right; otherwise they go where more weight goes.  Levels of a category are sorted by
+ * the right; otherwise, and when learn_missing says so, they go where more weight goes.  Levels of a category are sorted by
  * T(G) / (H + l2), or the share of a class, and cut like numbers, which finds the best set for
  * l1 = l2 = 0 (Fisher 1958) and two classes (Breiman et al. 1984); for more classes each of the
  * ORDERS heaviest orders the levels once.  The best set of k levels gains up to k times what one level does by
@@ -37,6 +37,8 @@ typedef struct Sweep
 	int			k;
 	const int64_t *cells;
 	const int64_t *missing;		/* sums of missing values, or NULL */
+	int64_t		missing_weight;
+	bool		follow;			/* missing values go with the heavier side */
 	const MlGradient *rows;		/* instead of cells: see ml_search_rows */
 	const int  *end;
 	int			nmissing;		/* behind those of the last bin */
@@ -197,6 +199,16 @@ score_mass(int classes, const double *mass, double weight)
 
 /* ---- sweeps ---- */
 
+/* Whether missing values are not to be tried on this side (1: the left) of a cut with `left` weight, theirs counted. */
+static inline bool
+is_closed(const Sweep *sweep, const MlNode *node, int64_t left, int side)
+{
+	int64_t		present = node->h - sweep->missing_weight;
+
+	left -= side ? sweep->missing_weight : 0;
+	return sweep->follow && (left >= present - left) != (side == 1);
+}
+
 static inline void
 sweep_gradient(const MlSearch *search, const MlNode *node, Sweep *sweep, bool bounded, bool counted)
 {
@@ -231,6 +243,8 @@ sweep_gradient(const MlSearch *search, const MlNode *node, Sweep *sweep, bool bo
 			if (h < min_h || node->h - h < min_h || (sweep->only >= 0 && i != sweep->only))
 				continue;
 			if (counted && (n < search->min_rows || (int64_t) node->rows - n < search->min_rows))
+				continue;
+			if (is_closed(sweep, node, h, side))
 				continue;
 			left_g = (double) g * g_unit;
 			left_h = (double) h * h_unit;
@@ -306,6 +320,8 @@ sweep_classes(const MlSearch *search, const MlNode *node, const int64_t *counts,
 				continue;
 			if (search->counted && (n < search->min_rows || (int64_t) node->rows - n < search->min_rows))
 				continue;
+			if (is_closed(sweep, node, (int64_t) weight, side))
+				continue;
 			score = score_mass(classes, left, weight) + score_mass(classes, right, rest);
 			if (score > sweep->score)
 			{
@@ -380,6 +396,8 @@ try_sides(const MlSearch *search, bool gini, const MlNode *node, const Sides *si
 	if (sides->weight < search->min_h || rest < search->min_h || (sweep->only >= 0 && i != sweep->only))
 		return;
 	if (search->counted && (sides->rows < search->min_rows || (int64_t) node->rows - sides->rows < search->min_rows))
+		return;
+	if (is_closed(sweep, node, sides->weight, side))
 		return;
 	if (gini)
 		score = (double) sides->left / (double) sides->weight + (double) sides->right / (double) rest;
@@ -826,6 +844,19 @@ cut_at_random(const MlSearch *search, const MlNode *node, int feature, Sweep *sw
 		sweep->only++;
 }
 
+/*
+ * Notes the weight of missing values, and whether the node is to learn their side.  With both sides of each cut to choose
+ * from a column with few of them would gain by chance more than another.  False: nothing is left to be cut.
+ */
+static bool
+weigh_missing(const MlSearch *search, const MlNodes *nodes, int i, int64_t weight, Sweep *sweep)
+{
+	sweep->missing_weight = weight;
+	sweep->follow = (double) weight * search->growth->h_unit < search->growth->learn_missing &&
+		2 * nodes->node[i].rows < nodes->node[0].rows;
+	return !sweep->follow || sweep->k > 1;
+}
+
 bool
 ml_search_column(MlSearch *search, const MlNodes *nodes, int i, int feature, int k, const int64_t *cells)
 {
@@ -840,6 +871,15 @@ ml_search_column(MlSearch *search, const MlNodes *nodes, int i, int feature, int
 	if (search->list[k - 1] == bins->n)
 		sweep.missing = cells + (size_t) search->width * search->list[--k];
 	sweep.k = k;
+	if (sweep.missing != NULL)
+	{
+		int64_t		weight = search->classes == 0 ? sweep.missing[1] : 0;
+
+		for (int c = 0; c < search->classes; c++)
+			weight += sweep.missing[c];
+		if (!weigh_missing(search, nodes, i, weight, &sweep))
+			return false;
+	}
 	if (bins->levels > 0)
 	{
 		search_levels(search, node, counts, &sweep, feature, hash);
@@ -884,8 +924,15 @@ ml_search_rows(MlSearch *search, const MlNodes *nodes, int i, int feature, int k
 		return false;
 	if (search->list[k - 1] == search->matrix->bins[feature].n)
 	{
+		int64_t		weight = 0;
+
 		k--;
 		sweep.nmissing = end[k] - end[k - 1];
+		for (int a = end[k - 1]; a < end[k]; a++)
+			weight += rows[a].h;
+		sweep.k = k;
+		if (!weigh_missing(search, nodes, i, weight, &sweep))
+			return false;
 	}
 	sweep.k = k;
 	if (search->growth->random_cut)
