@@ -27,6 +27,7 @@
 #define MAX_COPIES 15			/* of a row in a bootstrap sample: more has a probability below 1e-13 */
 #define SAMPLE_ATTEMPTS 100		/* until a sample of few rows is not empty */
 #define ONE_HOT_ABOVE 10		/* levels: deep trees have nothing else that keeps them from noise */
+#define TREE_BINS 1024			/* of one tree, unless max_bin is given or ... */
 #define EXACT_ROWS 16384		/* up to so many a single tree tells all values apart, ... */
 #define EXACT_CELLS 262144		/* ... or as many as make so many sums in a histogram */
 #define MISSING_ROWS 30			/* of a node learn on which side they are */
@@ -754,8 +755,10 @@ bins_of(const MlProblem *problem, const MlData *data, const MlForestParams *para
 	size_t		width = (size_t) problem->p * (problem->classes > 2 ? problem->classes : 2);
 	size_t		bins = EXACT_CELLS / (width > 0 ? width : 1);
 
-	if (!params->single || params->max_bin != ML_TREE_BINS || ml_data_rows(data) > EXACT_ROWS || bins < ML_TREE_BINS)
+	if (params->max_bin > 0)
 		return params->max_bin;
+	if (ml_data_rows(data) > EXACT_ROWS || bins < TREE_BINS)
+		return TREE_BINS;
 	return bins < EXACT_ROWS ? (int) bins : EXACT_ROWS;
 }
 
