@@ -133,7 +133,6 @@ typedef struct MlModelRow
 	NameData	name;
 	Oid			owner;
 	int			current;
-	TransactionId xmin;
 	int			ngrants;
 	MlGrant    *grants;
 } MlModelRow;
@@ -155,7 +154,6 @@ typedef struct MlNumberRow
 	MlNumberKey key;
 	int64		version_id;
 	int			version;
-	TransactionId xmin;
 } MlNumberRow;
 
 typedef struct MlAliasKey
@@ -474,7 +472,6 @@ remember_model(Relation rel, HeapTuple tuple, Snapshot snapshot)
 	NameData	name = *DatumGetName(field_value(rel, tuple, M_NAME));
 	Oid			owner = DatumGetObjectId(field_value(rel, tuple, M_OWNER));
 	int			current = DatumGetInt32(field_value(rel, tuple, M_CURRENT));
-	TransactionId xmin = HeapTupleHeaderGetXmin(tuple->t_data);
 	Relation	grants_rel = open_table(T_PRIVILEGE);
 	SysScanDesc scan = begin_scan(grants_rel, BY_PRIVILEGE, 1, Int64GetDatum(model_id), 0, snapshot);
 	int			ngrants = 0;
@@ -500,7 +497,6 @@ remember_model(Relation rel, HeapTuple tuple, Snapshot snapshot)
 	row->name = name;
 	row->owner = owner;
 	row->current = current;
-	row->xmin = xmin;
 	row->ngrants = ngrants;
 	row->grants = grants;
 	by_name = hash_search(rows.names, &name, HASH_ENTER, NULL);
@@ -688,7 +684,6 @@ scan_number(Relation rel, int64 model_id, int wanted, int current, Snapshot snap
 		{
 			result->version = version;
 			result->version_id = DatumGetInt64(field_value(rel, tuple, V_ID));
-			result->xmin = HeapTupleHeaderGetXmin(tuple->t_data);
 		}
 	}
 	systable_endscan(scan);
@@ -718,7 +713,6 @@ find_number(const MlCatalogModel *model, int wanted, MlNumberRow *result)
 	row = hash_search(rows.numbers, &key, HASH_ENTER, NULL);
 	row->version_id = result->version_id;
 	row->version = result->version;
-	row->xmin = result->xmin;
 	rows.count++;
 	return true;
 }
@@ -758,20 +752,6 @@ number_missing(const MlCatalogModel *model, int wanted, const char *alias)
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("model \"%s\" has no version %d", model->name,
 					wanted == ML_CURRENT ? model->current : wanted)));
-}
-
-/*
- * Whether what was found last is what the active snapshot has: it is when the rows
- * were there before any transaction began that the snapshot does not see.
- */
-static bool
-found_in_snapshot(const MlCatalogModel *model, int wanted, const MlNumberRow *number)
-{
-	const MlModelRow *row = hash_search(rows.models, &model->model_id, HASH_FIND, NULL);
-	TransactionId xmin = GetActiveSnapshot()->xmin;
-
-	return (wanted == ML_CURRENT || wanted > 0) && row != NULL && TransactionIdPrecedes(row->xmin, xmin) &&
-		TransactionIdPrecedes(number->xmin, xmin);
 }
 
 /* Reads what is meant as a snapshot (NULL: the newest) has it; false when it has no such model or version. */
@@ -829,6 +809,25 @@ typedef enum MlWhen
 	NOW, PLANNING, EXECUTING, AGAIN
 } MlWhen;
 
+/* A model that the current user may do that with; false: nothing to be seen, and that is no error. */
+static bool
+find_allowed(const char *name, MlPrivilege need, bool missing_ok, MlCatalogModel *model)
+{
+	if (!ml_catalog_find(name, GetUserId(), model) || model->level == ML_NO_PRIVILEGE)
+	{
+		if (missing_ok)
+			return false;
+		ml_acl_missing(name);
+	}
+	ml_acl_require(model, need);
+	return true;
+}
+
+/*
+ * A statement's snapshot decides, not what is remembered: a commit can be seen by
+ * snapshots a moment before its message comes.  What the snapshot lacks is newer
+ * (the newest is meant then), or has been dropped (so what is remembered is old).
+ */
 static bool
 resolve(const char *text, MlPrivilege need, bool missing_ok, MlWhen when, MlModelRef *ref)
 {
@@ -843,32 +842,28 @@ resolve(const char *text, MlPrivilege need, bool missing_ok, MlWhen when, MlMode
 	if (when == PLANNING)
 		rows.planned = GetCurrentStatementStartTimestamp();
 	AcceptInvalidationMessages();	/* a transaction that holds its locks hears of no commit otherwise */
-	if (!ml_catalog_find(name, GetUserId(), &model) || model.level == ML_NO_PRIVILEGE)
+	for (bool fresh = false;; fresh = true)
 	{
-		if (missing_ok)
+		if (!find_allowed(name, need, missing_ok, &model))
 			return false;
-		ml_acl_missing(name);
-	}
-	ml_acl_require(&model, need);
-	row = when == NOW ? NULL : ml_meant_find(name, wanted, alias);
-	if (row != NULL && row->model_id == model.model_id && when != AGAIN)
-	{
-		number.version_id = row->version_id;
-		number.version = row->version;
-	}
-	else
-	{
-		bool		found = resolve_number(&model, wanted, alias, &number);
-
-		if (row != NULL && (when == AGAIN || !(found && found_in_snapshot(&model, wanted, &number))) &&
-			scan_meant(&model, wanted, alias, GetActiveSnapshot(), &number))
-			found = true;
-		if (!found)
+		row = when == NOW ? NULL : ml_meant_find(name, wanted, alias);
+		if (row != NULL && row->model_id == model.model_id && when != AGAIN)
 		{
+			number.version_id = row->version_id;
+			number.version = row->version;
+			break;
+		}
+		if (row != NULL && scan_meant(&model, wanted, alias, GetActiveSnapshot(), &number))
+			break;
+		if (row == NULL || fresh)
+		{
+			if (resolve_number(&model, wanted, alias, &number))
+				break;
 			if (missing_ok)
 				return false;
 			number_missing(&model, wanted, alias);
 		}
+		rows.stale = true;
 	}
 	if (when == PLANNING && is_outdated(&model, wanted, alias, number.version_id))
 		ResetPlanCache();		/* the plan in the making, too */

@@ -11,7 +11,6 @@
 #include "core/compat.h"
 #include "core/fingerprint.h"
 #include "core/model.h"
-#include "datatype/timestamp.h"
 
 /* manage includes view, view includes predict; owner and superuser have all. */
 typedef enum MlPrivilege
@@ -50,14 +49,10 @@ extern void ml_catalog_resolve_again(const char *text, MlPrivilege need, MlModel
 extern void ml_catalog_stay(const char *text, int64 version_id);
 extern void ml_catalog_changed_columns(const char *name) ML_NORETURN;
 
-/*
- * Tells snapshots apart, and transactions: the first may have taken its own between a commit and the message of it,
- * when the snapshot was new and what was remembered old.
- */
+/* Tells snapshots apart. */
 typedef struct MlSnapshotTag
 {
 	bool		set;			/* false: there is no snapshot */
-	TimestampTz transaction;	/* when it began */
 	TransactionId xmin;
 	TransactionId xmax;
 	uint32		xcnt;

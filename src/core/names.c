@@ -97,7 +97,6 @@ ml_snapshot_tag(MlSnapshotTag *tag)
 
 		/* Running transactions only leave the set below xmax: equal numbers are an equal set. */
 		tag->set = true;
-		tag->transaction = GetCurrentTransactionStartTimestamp();
 		tag->xmin = snapshot->xmin;
 		tag->xmax = snapshot->xmax;
 		tag->xcnt = snapshot->xcnt;

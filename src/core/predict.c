@@ -15,7 +15,7 @@
  * a model may change between planning and execution; should the version that it
  * means by then need other columns, the planned one predicts.  An expression of
  * PL/pgSQL keeps its call sites over the queries of a transaction, so a site looks
- * again when the catalog has changed and the snapshot is another one.
+ * again when the snapshot is another one.
  *
  * The forms of a function (model by name, version or value; row as record,
  * jsonb, numbers or columns) share one C function, and differ in the types
@@ -52,12 +52,15 @@
 
 /* ---- the model ---- */
 
+/* Also after commands of this transaction that have changed no model. */
 static bool
 same_snapshot(const MlSite *site)
 {
 	MlSnapshotTag tag;
 
 	ml_snapshot_tag(&tag);
+	if (site->generation == ml_catalog_generation())
+		tag.curcid = site->snapshot.curcid;
 	return ml_snapshot_same(&site->snapshot, &tag);
 }
 
@@ -118,7 +121,7 @@ model_stands(const MlSite *site, FunctionCallInfo fcinfo)
 	{
 		case ML_BY_VERSION:
 		case ML_BY_NAME:
-			if (site->generation != ml_catalog_generation() && !same_snapshot(site))
+			if (!same_snapshot(site))
 				return false;
 			if (site->model_const)
 				return true;

@@ -223,7 +223,7 @@ def first_prediction():
     Session(maintenance_work_mem="1GB").cost(
         train("many", f"SELECT * FROM t WHERE id <= {FOREST_ROWS}", '{"n_estimators": 500}'))
     times = []
-    for _ in range(7):
+    for _ in range(30):
         connection = psycopg2.connect("")
         cursor = connection.cursor()
         start = time.perf_counter()
