@@ -89,8 +89,8 @@ typedef struct MlProblem
 typedef enum MlParamType
 {
 	ML_PARAM_BOOL,				/* bool */
-	ML_PARAM_INT,				/* int */
-	ML_PARAM_REAL,				/* double */
+	ML_PARAM_INT,				/* int; without a default "auto": 0, which must be out of its range */
+	ML_PARAM_REAL,				/* double; without a default "auto": NaN */
 	ML_PARAM_PENALTY,			/* double; NaN means "cv": choose by cross-validation */
 	ML_PARAM_ENUM,				/* int: index into choices */
 	ML_PARAM_COLUMN,			/* char *: name of a column of the source that plays a role; NULL: none */

@@ -129,6 +129,8 @@ set_default(const MlParam *param, void *out)
 			FIELD(char *, out, param) = NULL;
 		else if (param->type == ML_PARAM_REAL)
 			FIELD(double, out, param) = NAN;
+		else if (param->type == ML_PARAM_INT && !in_range(param, 0))
+			FIELD(int, out, param) = 0;
 		else
 			return psprintf("parameter \"%s\" needs a default", param->name);
 		return NULL;
@@ -446,7 +448,10 @@ parse_value(const MlParam *param, JsonbValue *value, void *out)
 			FIELD(bool, out, param) = value->val.boolean;
 			break;
 		case ML_PARAM_INT:
-			FIELD(int, out, param) = (int) parse_number(param, value);
+			if (param->def == NULL && word != NULL && strcmp(word, "auto") == 0)
+				FIELD(int, out, param) = 0;
+			else
+				FIELD(int, out, param) = (int) parse_number(param, value);
 			break;
 		case ML_PARAM_REAL:
 			if (param->def == NULL && word != NULL && strcmp(word, "auto") == 0)
@@ -568,7 +573,8 @@ field_value(const MlParam *param, const void *in, JsonbValue *value)
 			value->val.boolean = CONST_FIELD(bool, in, param);
 			break;
 		case ML_PARAM_INT:
-			number_value(CONST_FIELD(int, in, param), value);
+			if (param->def != NULL || CONST_FIELD(int, in, param) != 0)
+				number_value(CONST_FIELD(int, in, param), value);
 			break;
 		case ML_PARAM_REAL:
 		case ML_PARAM_PENALTY:

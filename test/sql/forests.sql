@@ -92,3 +92,42 @@ CREATE TABLE eights AS SELECT 'l' || i % 8 AS a, 'l' || i / 8 % 8 AS b, 'l' || i
 	FROM generate_series(0, 511) i;
 SELECT max(abs(ml_predict(m, t) - y::int)) AS error FROM eights t, ml_fit('eights', 'y', algorithm => 'random_forest',
 	params => '{"n_estimators": 20, "max_depth": 1, "max_features": 0.3, "bootstrap": false}', holdout => 0) m;
+
+-- unless max_bin says how many
+SELECT b AS max_bin, sum((ml_classify(m, t) <> c)::int) > 0 AS wrong
+FROM unnest(ARRAY['1024', '5000', '"auto"', NULL]) b, (SELECT i AS x, CASE WHEN i > 4998 THEN 'rare' ELSE 'usual' END AS c FROM generate_series(1, 5000) i) t,
+	ml_fit($q$SELECT i AS x, CASE WHEN i > 4998 THEN 'rare' ELSE 'usual' END AS c FROM generate_series(1, 5000) i$q$, 'c',
+		algorithm => 'decision_tree', params => format('{"max_depth": 1, "max_bin": %s}', coalesce(b, 'null'))::jsonb, holdout => 0) m
+GROUP BY 1 ORDER BY 1;
+SELECT algorithm, default_value, min FROM ml.parameters WHERE name = 'max_bin' AND algorithm IN ('decision_tree', 'random_forest') ORDER BY 1;
+SELECT try($q$SELECT ml_fit('steps', 'color', algorithm => 'decision_tree', params => '{"max_bin": 0}')$q$);
+SELECT try($q$SELECT ml_fit('steps', 'color', algorithm => 'random_forest', params => '{"max_bin": "auto"}')$q$);
+
+-- a threshold is half way between the values of the node, not of all rows, and the very middle goes left
+CREATE TABLE gaps AS SELECT i AS x, 'all' AS part, 5.0 AS y FROM generate_series(1, 10) i UNION ALL SELECT 3, 'some', 50 UNION ALL SELECT 7, 'some', 70;
+CREATE TABLE gaps_tree AS SELECT ml_fit('gaps', 'y', algorithm => 'decision_tree', holdout => 0) AS m;
+SELECT x, round(ml_predict(m, jsonb_build_object('x', x, 'part', 'some'))::numeric, 3) AS y FROM gaps_tree, unnest('{4.9,5,5.1}'::float8[]) x;
+SELECT d.item, d.value FROM gaps_tree, ml_describe(m) d WHERE d.item LIKE 'rule%' ORDER BY 1;
+
+-- that of extra_trees is anywhere between
+SELECT x, abs(ml_predict(m, jsonb_build_object('x', x)) - x / 10) < 0.05 AS near FROM unnest('{1,3,5,9}'::float8[]) x,
+	ml_fit('SELECT 10 * i AS x, i::float8 AS y FROM generate_series(0, 1) i', 'y', algorithm => 'extra_trees', params => '{"n_estimators": 1000}', holdout => 0) m;
+
+-- missing values that say everything are told apart in few rows, too
+SELECT count(*) FILTER (WHERE ml_classify(m, t) <> c) AS wrong FROM (SELECT CASE WHEN i % 4 > 0 THEN i END AS x, CASE WHEN i % 4 > 0 THEN 'known' ELSE 'not' END AS c FROM generate_series(1, 20) i) t,
+	ml_fit($q$SELECT CASE WHEN i % 4 > 0 THEN i END AS x, CASE WHEN i % 4 > 0 THEN 'known' ELSE 'not' END AS c FROM generate_series(1, 20) i$q$, 'c',
+		algorithm => 'decision_tree', holdout => 0) m;
+-- in a part of the rows a few of them go with most others, many where they belong; with counts, rows of many classes, and entropy
+SELECT target, criterion, nulls, ml_classify(m, '{"b": 0, "x": null}'::jsonb) = 'yes' AS belong
+FROM (VALUES ('c', 'gini'), ('c', 'entropy'), ('k', 'gini'), ('k', 'entropy')) v (target, criterion), unnest('{5,40}'::int[]) nulls,
+	LATERAL (SELECT ml_fit(format($q$SELECT 0 AS b, NULLIF(i, 0) AS x, CASE WHEN i = 0 OR i > 100 THEN 'yes' ELSE 'no' END AS %I
+			FROM (SELECT generate_series(1, 150) UNION ALL SELECT 0 FROM generate_series(1, %s)) s (i)
+		UNION ALL SELECT 1, i, CASE %L WHEN 'c' THEN 'no' ELSE 'class ' || i %% 10 END FROM generate_series(1, 250) i$q$, target, nulls, target), target,
+		algorithm => 'decision_tree', params => format('{"max_depth": 2, "criterion": "%s"}', criterion)::jsonb, holdout => 0) AS m) f
+ORDER BY 1, 2, 3;
+SELECT nulls, ml_predict(m, '{"b": 0, "x": null}'::jsonb) > 5 AS belong
+FROM unnest('{5,40}'::int[]) nulls,
+	LATERAL (SELECT ml_fit(format($q$SELECT 0 AS b, NULLIF(i, 0) AS x, CASE WHEN i = 0 OR i > 100 THEN 10.0 ELSE 0 END AS y
+			FROM (SELECT generate_series(1, 150) UNION ALL SELECT 0 FROM generate_series(1, %s)) s (i)
+		UNION ALL SELECT 1, i, 1000 FROM generate_series(1, 250) i$q$, nulls), 'y', algorithm => 'decision_tree', params => '{"max_depth": 2}', holdout => 0) AS m) f
+ORDER BY 1;

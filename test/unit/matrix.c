@@ -278,6 +278,65 @@ test_few_values(void)
 	free_rows(&r);
 }
 
+/* Smallest and largest values of bins, where they were asked for and all rows were looked at. */
+static void
+test_kept_values(void)
+{
+	Rows		r = make_rows(150000, 3);
+	MlMatrixOptions o = options_of(200);
+	MlMatrix   *m;
+
+	o.keep_values = true;
+	for (size_t i = 0; i < r.n; i++)
+	{
+		r.x[i * r.p] = floor(uniform() * 100);
+		r.x[i * r.p + 1] = normal();
+		r.x[i * r.p + 2] = uniform() < 0.1 ? 0 : uniform();
+	}
+	for (int large = 0; large < 2; large++)
+	{
+		size_t		all = r.n;
+		bool		right = true;
+
+		r.n = large ? all : 5000;
+		m = build_levels(&r, &o, NULL);
+		for (int j = 0; j < (large ? 1 : r.p); j++)
+		{
+			double		least[201];
+			double		most[201];
+
+			for (int bin = 0; bin < 201; bin++)
+			{
+				least[bin] = INFINITY;
+				most[bin] = -INFINITY;
+			}
+			for (int k = 0; k < m->nblocks; k++)
+			{
+				MlBlock    *b = ml_matrix_block(m, k, false);
+
+				for (int i = 0; i < b->n; i++)
+				{
+					double		x = r.x[((size_t) k * ML_BLOCK_ROWS + i) * r.p + j];
+					int			bin = bin_of(m, b, i, j);
+
+					least[bin] = fmin(least[bin], x);
+					most[bin] = fmax(most[bin], x);
+				}
+			}
+			for (int bin = 0; bin < m->bins[j].n; bin++)
+				right &= m->bins[j].least[bin] == least[bin] && m->bins[j].most[bin] == most[bin];
+		}
+		ml_test_ok(right, "%zu rows: smallest and largest values of bins", r.n);
+		ml_test_ok((m->bins[1].least == NULL) == large && (m->bins[1].most == NULL) == large, "are kept unless values were sampled");
+		ml_matrix_free(m);
+		r.n = all;
+	}
+	m = build(&r, 200);
+	ml_test_ok(m->bins[0].least == NULL && m->bins[0].most == NULL, "nor without being asked");
+	ml_matrix_free(m);
+	free_rows(&r);
+}
+
 static void
 test_one_row(void)
 {
@@ -670,6 +729,7 @@ main(void)
 {
 	test_cut_between();
 	test_few_values();
+	test_kept_values();
 	test_one_row();
 	test_order();
 	test_quantiles();

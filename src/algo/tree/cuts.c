@@ -70,6 +70,7 @@ struct MlCutFinder
 {
 	const MlProblem *problem;
 	int			max_bin;
+	bool		keep_values;
 	bool		weighted;
 	bool		first_pass;
 	uint64_t	rows;			/* expected */
@@ -306,10 +307,11 @@ sample_add(Column *c, const MlTile *tile, int j, int stride, const int *rows, in
 /* ---- a pass ---- */
 
 MlCutFinder *
-ml_cuts_create(const MlProblem *problem, int max_bin, uint64_t rows, bool weighted)
+ml_cuts_create(const MlProblem *problem, const MlMatrixOptions *options, uint64_t rows, bool weighted)
 {
 	MlCutFinder *f = ml_alloc(1, sizeof(MlCutFinder));
 	int			p = problem->p;
+	int			max_bin = options->max_bin;
 	size_t		room = ML_SAMPLE_TOTAL / (p > 0 ? p : 1);
 	size_t		early;
 
@@ -318,6 +320,7 @@ ml_cuts_create(const MlProblem *problem, int max_bin, uint64_t rows, bool weight
 		room = (size_t) max_bin * 4;	/* a sample with as many values as bins would be no sample */
 	f->problem = problem;
 	f->max_bin = max_bin;
+	f->keep_values = options->keep_values;
 	f->weighted = weighted;
 	f->first_pass = true;
 	f->rows = rows;
@@ -575,9 +578,17 @@ sort_keys(uint64_t *key, float *weight, size_t n, uint64_t *other_key, float *ot
 		memcpy(weight, from_weight, n * sizeof(float));
 }
 
+/* Room for the smallest and largest value of each of n bins. */
+static void
+keep_values(MlBins *bins, size_t n)
+{
+	bins->least = ml_alloc(n, sizeof(double));
+	bins->most = ml_alloc(n, sizeof(double));
+}
+
 /* Makes a bin for each of the ascending values. */
 static void
-cut_each(MlBins *bins, const uint64_t *key, size_t n)
+cut_each(MlBins *bins, const uint64_t *key, size_t n, bool keep)
 {
 	if (n < 2)
 		return;
@@ -585,6 +596,11 @@ cut_each(MlBins *bins, const uint64_t *key, size_t n)
 	bins->cut = ml_alloc(n - 1, sizeof(double));
 	for (size_t i = 0; i + 1 < n; i++)
 		bins->cut[i] = ml_cut_between(from_ordered(key[i]), from_ordered(key[i + 1]));
+	if (!keep)
+		return;
+	keep_values(bins, n);
+	for (size_t i = 0; i < n; i++)
+		bins->least[i] = bins->most[i] = from_ordered(key[i]);
 }
 
 /*
@@ -623,7 +639,7 @@ heavy_weight(const uint64_t *weight, size_t n, int max_bin, uint64_t *rest, int 
  * before a heavy value when it is half full: it would only blur that one's bin.
  */
 static void
-cut_quantiles(MlBins *bins, const uint64_t *key, const uint64_t *weight, size_t n, int max_bin)
+cut_quantiles(MlBins *bins, const uint64_t *key, const uint64_t *weight, size_t n, int max_bin, bool keep)
 {
 	uint64_t	total;
 	int			left;			/* bins for values that are not heavy */
@@ -635,6 +651,11 @@ cut_quantiles(MlBins *bins, const uint64_t *key, const uint64_t *weight, size_t 
 
 	bins->cut = ml_alloc(max_bin - 1, sizeof(double));
 	bins->n = 1;
+	if (keep)
+	{
+		keep_values(bins, max_bin);
+		bins->least[0] = from_ordered(key[0]);
+	}
 	for (size_t i = 0; i + 1 < n && bins->n < max_bin; i++)
 	{
 		bool		heavy = weight[i] >= limit;
@@ -645,6 +666,11 @@ cut_quantiles(MlBins *bins, const uint64_t *key, const uint64_t *weight, size_t 
 		full = !heavy && used + (heavy_next ? 0 : weight[i + 1] / 2.0) >= end;
 		if (!heavy && !full && !(heavy_next && used - start >= part / 2 && left > 1))
 			continue;
+		if (bins->least)
+		{
+			bins->most[bins->n - 1] = from_ordered(key[i]);
+			bins->least[bins->n] = from_ordered(key[i + 1]);
+		}
 		bins->cut[bins->n++ - 1] = ml_cut_between(from_ordered(key[i]), from_ordered(key[i + 1]));
 		start = used;
 		left -= !heavy;
@@ -656,6 +682,8 @@ cut_quantiles(MlBins *bins, const uint64_t *key, const uint64_t *weight, size_t 
 			end = used + part;
 		}
 	}
+	if (keep)
+		bins->most[bins->n - 1] = from_ordered(key[n - 1]);
 }
 
 /* Weighs a value of the sample in whole units. */
@@ -706,6 +734,7 @@ static void
 cut_sample(MlCutFinder *f, Column *c, MlBins *bins)
 {
 	uint64_t   *weight = f->scratch[0];
+	bool		keep = f->keep_values && c->limit == LIMIT_ALL;	/* the sample has all rows */
 	size_t		n = 0;
 
 	/* each value once */
@@ -722,14 +751,14 @@ cut_sample(MlCutFinder *f, Column *c, MlBins *bins)
 		}
 	}
 	if (n <= (size_t) f->max_bin)
-		cut_each(bins, c->key, n);
+		cut_each(bins, c->key, n, keep);
 	else if (f->max_bin > 1)
-		cut_quantiles(bins, c->key, weight, n, f->max_bin);
+		cut_quantiles(bins, c->key, weight, n, f->max_bin, keep);
 }
 
 /* The bins of a column with few values. */
 static void
-cut_set(Column *c, MlBins *bins)
+cut_set(Column *c, MlBins *bins, bool keep)
 {
 	uint64_t   *key = ml_alloc(2 * (size_t) c->set_size, sizeof(uint64_t));
 	size_t		n = 0;
@@ -738,7 +767,7 @@ cut_set(Column *c, MlBins *bins)
 		if (c->set[i] == c->set[i])
 			key[n++] = to_ordered(c->set[i]);
 	sort_keys(key, NULL, n, key + n, NULL);
-	cut_each(bins, key, n);
+	cut_each(bins, key, n, keep);
 	ml_free(key);
 }
 
@@ -784,7 +813,7 @@ ml_cuts_finish_pass(MlCutFinder *f, MlBins *bins)
 
 		ml_check_interrupts();
 		if (c->stage == COUNTED && c->set_size > 0)
-			cut_set(c, &bins[j]);
+			cut_set(c, &bins[j], f->keep_values);
 		if (c->stage == SAMPLED)
 			cut_sample(f, c, &bins[j]);
 		if (c->stage != WAITING)

@@ -17,7 +17,7 @@
 typedef struct MlCutFinder MlCutFinder;
 
 /* weighted: tiles have weights.  Memory is that of the samples at most, and leaves a quarter of what there is. */
-extern MlCutFinder *ml_cuts_create(const MlProblem *problem, int max_bin, uint64_t rows, bool weighted);
+extern MlCutFinder *ml_cuts_create(const MlProblem *problem, const MlMatrixOptions *options, uint64_t rows, bool weighted);
 
 /* The next n tiles of a pass; key has ML_TILE_ROWS for each: the rows' numbers for seeded choices. */
 #define ML_CUT_TILES 32

@@ -6,7 +6,7 @@
 #include "forest.h"
 
 static const MlParam tree_params[] = {
-	ML_TREE_PARAMS("1024"),
+	ML_TREE_PARAMS(NULL, "; \"auto\": all of them with few rows, otherwise 1024"),
 	{NULL}
 };
 
@@ -15,7 +15,6 @@ tree_fit(const MlProblem *problem, MlData *data, MlResult *result)
 {
 	MlForestParams params = *(const MlForestParams *) problem->params;
 
-	params.single = true;
 	params.n_estimators = 1;
 	params.max_features = 1;
 	params.subsample = 1;

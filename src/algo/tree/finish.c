@@ -4,7 +4,6 @@
  * Rows below a node that was grown from a copy are still mixed in the blocks; they are put
  * in order when somebody asks.
  */
-#include <float.h>
 #include <string.h>
 
 #include "growing.h"
@@ -80,8 +79,7 @@ finish_node(const MlGrower *grower, int i, MlGrown *grown)
 	if (bins->levels == 0)
 	{
 		grown->bin = node->bin;
-		/* only missing values go right: every number lies below */
-		grown->threshold = node->bin == bins->n ? DBL_MAX : bins->cut[node->bin - 1];
+		grown->threshold = node->threshold;
 	}
 }
 

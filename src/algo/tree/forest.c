@@ -27,8 +27,10 @@
 #define MAX_COPIES 15			/* of a row in a bootstrap sample: more has a probability below 1e-13 */
 #define SAMPLE_ATTEMPTS 100		/* until a sample of few rows is not empty */
 #define ONE_HOT_ABOVE 10		/* levels: deep trees have nothing else that keeps them from noise */
+#define TREE_BINS 1024			/* of one tree, unless max_bin is given or ... */
 #define EXACT_ROWS 16384		/* up to so many a single tree tells all values apart, ... */
 #define EXACT_CELLS 262144		/* ... or as many as make so many sums in a histogram */
+#define MISSING_ROWS 30			/* of a node learn on which side they are */
 #define TREES_TO_JUDGE 3			/* by which the size of the forest is judged */
 #define TREES_SHARE 8			/* of the memory left, for trees before they go to a file */
 #define PREDICT_ROWS 32			/* between two looks at interrupts */
@@ -262,6 +264,7 @@ choose_growth(Training *t)
 	growth->colsample_node = t->problem->p > 0 ? (double) features_per_node(t) / t->problem->p : 1;
 	growth->random_cut = params->random_cut;
 	growth->one_hot_above = ONE_HOT_ABOVE;
+	growth->learn_missing = MISSING_ROWS * t->matrix->total_weight / (double) t->matrix->rows;
 	growth->random_ties = true;
 	growth->seed = t->problem->seed;
 	choose_units(t);
@@ -752,8 +755,10 @@ bins_of(const MlProblem *problem, const MlData *data, const MlForestParams *para
 	size_t		width = (size_t) problem->p * (problem->classes > 2 ? problem->classes : 2);
 	size_t		bins = EXACT_CELLS / (width > 0 ? width : 1);
 
-	if (!params->single || params->max_bin != ML_TREE_BINS || ml_data_rows(data) > EXACT_ROWS || bins < ML_TREE_BINS)
+	if (params->max_bin > 0)
 		return params->max_bin;
+	if (ml_data_rows(data) > EXACT_ROWS || bins < TREE_BINS)
+		return TREE_BINS;
 	return bins < EXACT_ROWS ? (int) bins : EXACT_ROWS;
 }
 
@@ -762,7 +767,7 @@ ml_forest_fit(const MlProblem *problem, MlData *data, const MlForestParams *para
 {
 	Training	t = {.problem = problem, .params = params};
 	MlMatrixOptions options = {
-		.max_bin = bins_of(problem, data, params), .keep_gradient = true, .shift_target = problem->classes == 0
+		.max_bin = bins_of(problem, data, params), .keep_gradient = true, .keep_values = true, .shift_target = problem->classes == 0
 	};
 
 	t.seed = ml_alloc(params->n_estimators, sizeof(uint64_t));

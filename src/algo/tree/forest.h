@@ -32,17 +32,14 @@ typedef struct MlForestParams
 	double		subsample;
 	int			criterion;
 	double		ccp_alpha;
-	int			max_bin;
+	int			max_bin;		/* 0: of one tree, what bins_of says */
 	bool		random_cut;
-	bool		single;			/* decision_tree */
 } MlForestParams;
-
-#define ML_TREE_BINS 1024		/* unless max_bin says otherwise */
 
 extern const char *const ml_forest_criteria[];
 
 /* What is the same in all of the tables of parameters. */
-#define ML_TREE_PARAMS(bins) \
+#define ML_TREE_PARAMS(bins, bins_help) \
 	{"max_depth", "greatest depth; 0: no limit", ML_PARAM_INT, \
 	offsetof(MlForestParams, max_depth), "0", 0, ML_TREE_MAX_DEPTH, NULL}, \
 	{"max_leaves", "greatest number of leaves, the most useful split first; 0: no limit", ML_PARAM_INT, \
@@ -55,7 +52,7 @@ extern const char *const ml_forest_criteria[];
 	offsetof(MlForestParams, criterion), "auto", 0, 0, ml_forest_criteria}, \
 	{"ccp_alpha", "cost-complexity pruning: the loss, as a mean over rows, that a further leaf must save", ML_PARAM_REAL, \
 	offsetof(MlForestParams, ccp_alpha), "0", 0, 1e300, NULL}, \
-	{"max_bin", "values of a column that are told apart", ML_PARAM_INT, \
+	{"max_bin", "values of a column that are told apart" bins_help, ML_PARAM_INT, \
 	offsetof(MlForestParams, max_bin), bins, 2, ML_MAX_BIN, NULL}
 
 /* And in those of forests. */
@@ -67,7 +64,7 @@ extern const char *const ml_forest_criteria[];
 	offsetof(MlForestParams, bootstrap), with_bootstrap, 0, 0, NULL}, \
 	{"subsample", "rows in a tree's sample, as a share of all", ML_PARAM_REAL, \
 	offsetof(MlForestParams, subsample), "1", 0.001, 1, NULL}, \
-	ML_TREE_PARAMS("1024")
+	ML_TREE_PARAMS("1024", "")
 
 /* What is the same in all of the algorithms; format 2: leaves of many classes keep those they have. */
 #define ML_FOREST_ALGORITHM \

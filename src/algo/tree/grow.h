@@ -38,6 +38,8 @@ typedef struct MlGrowth
 	int			one_hot_levels; /* categories with at most so many levels are split one against the rest */
 	int			one_hot_above;	/* and those with more than so many, unless 0: the best set of many levels fits noise */
 	int			rows_per_level;	/* sets only in nodes of so many rows a level that they have; 0: in all */
+	double		learn_missing;	/* from so much weight of missing values on, and in nodes of half of the rows, the node learns on which
+								 * side they are; fewer go with the heavier one.  0: always learned */
 	bool		random_ties;	/* of columns that gain the same the node takes one at random; otherwise the first */
 	const signed char *monotone;
 	int			nsets;

@@ -58,6 +58,7 @@ typedef struct MlNode
 	int			feature;		/* of the split, as are the next two */
 	int			bin;
 	double		gain;
+	double		threshold;		/* of its split */
 	double		rows;
 	int64_t		g;
 	int64_t		h;				/* the weight, for classes */
@@ -95,6 +96,7 @@ typedef struct MlSplit
 	int			feature;
 	int			bin;			/* number: the last bin with rows that goes left ... */
 	int			next;			/* ... and the first that goes right; bins->n: only missing values do */
+	double		threshold;		/* number: drawn at random, or NaN: see cut_of */
 	bool		missing_left;
 	int64_t    *left;			/* width: sums of the left child */
 	uint32_t   *set;			/* words */

@@ -277,8 +277,14 @@ ml_matrix_free(MlMatrix *m)
 	if (s->file)
 		ml_file_close(s->file);
 	for (int j = 0; j < m->p; j++)
+	{
 		if (m->bins[j].cut)
 			ml_free(m->bins[j].cut);
+		if (m->bins[j].least)
+			ml_free(m->bins[j].least);
+		if (m->bins[j].most)
+			ml_free(m->bins[j].most);
+	}
 	ml_free(s->held);
 	ml_free(s);
 	ml_free(m->bins);
@@ -463,7 +469,7 @@ find_cuts(Builder *b)
 				m->weighted = tile.w != NULL;
 				m->grouped = tile.group != NULL;
 				m->store->targeted = tile.y != NULL;
-				finder = ml_cuts_create(b->problem, b->options->max_bin, ml_data_rows(b->data), m->weighted);
+				finder = ml_cuts_create(b->problem, b->options, ml_data_rows(b->data), m->weighted);
 			}
 			if (first)
 			{

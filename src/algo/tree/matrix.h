@@ -22,6 +22,8 @@ typedef struct MlBins
 	int			n;				/* bins, the one of missing values not counted */
 	bool		missing;		/* bin n is that of missing values */
 	double	   *cut;			/* number: n - 1, ascending, each half way between two neighbouring values seen */
+	double	   *least;			/* number, if keep_values, n > 1 and all rows were looked at: n, smallest value of each bin ... */
+	double	   *most;			/* ... and largest one; else NULL */
 	double		low;			/* number: smallest and largest value */
 	double		high;
 	int			first;			/* where this column's bins begin in a histogram of all columns */
@@ -76,6 +78,7 @@ typedef struct MlMatrixOptions
 	int			max_bin;		/* of a number, that of missing values not counted */
 	int			outputs;		/* numbers in score, 0: no score */
 	bool		keep_gradient;
+	bool		keep_values;	/* in bins: least and most */
 	bool		shift_target;	/* keep y as its distance from the (weighted) mean: float then loses nothing that matters */
 } MlMatrixOptions;
 

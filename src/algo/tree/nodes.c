@@ -7,9 +7,11 @@
  * the root, a column may be used if it was used above, or if a set that contains it
  * contains everything used above.
  */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
+#include "cuts.h"
 #include "growing.h"
 
 /* The larger copy of an array of ml_alloc. */
@@ -97,6 +99,26 @@ boundary(const MlBins *bins, int last, int next)
 	return a > last + 1 && middle - bins->cut[a - 2] <= bins->cut[a - 1] - middle ? a - 1 : a;
 }
 
+/*
+ * Numbers below the result go left.  Where the values on both sides of the split are known it lies half way between them, or
+ * just above that: a number in the very middle, which whole numbers often are, goes left, as in scikit-learn.
+ * When only missing values go right every number lies below.
+ */
+static double
+cut_of(const MlBins *bins, const MlSplit *split, int bin)
+{
+	double		cut;
+
+	if (bin == bins->n)
+		return DBL_MAX;
+	if (!isnan(split->threshold))
+		return split->threshold;
+	if (bins->least == NULL)
+		return bins->cut[bin - 1];
+	cut = ml_cut_between(bins->most[split->bin], bins->least[split->next]);
+	return cut < bins->least[split->next] ? nextafter(cut, INFINITY) : cut;
+}
+
 /* Limits of the children's values after a split on a monotone column. */
 static void
 limit(MlNode *left, MlNode *right, const MlGrowth *growth, int sign)
@@ -129,6 +151,7 @@ ml_nodes_split(MlNodes *nodes, int i, int left, const MlSearch *search)
 	node->gain = best->gain;
 	node->missing_left = best->missing_left;
 	node->bin = bins->levels > 0 ? 0 : boundary(bins, best->bin, best->next);
+	node->threshold = bins->levels > 0 ? 0 : cut_of(bins, best, node->bin);
 	if (nodes->words > 0)
 		memcpy(nodes->sets + (size_t) i * nodes->words, best->set, sizeof(uint32_t) * nodes->words);
 	for (int side = 0; side < 2; side++)

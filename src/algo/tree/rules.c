@@ -4,6 +4,7 @@
  */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "walk.h"
@@ -144,6 +145,16 @@ condition_of(const MlTrees *trees, const uint32_t *parent, uint32_t node, uint32
 	return c;
 }
 
+/* Whether the number that is shown for a limit is the one before it: x < limit then means x <= number. */
+static bool
+is_just_above(double limit)
+{
+	char		number[64];
+
+	snprintf(number, sizeof(number), "%.15g", limit);
+	return nextafter(strtod(number, NULL), INFINITY) == limit;
+}
+
 /* "age >= 18 and < 65 (or null)", "color in (red, blue)". */
 static void
 append_condition(Text *text, const MlTrees *trees, MlRows *rows, const uint32_t *parent, uint32_t node, uint32_t column)
@@ -179,11 +190,11 @@ append_condition(Text *text, const MlTrees *trees, MlRows *rows, const uint32_t 
 		append(text, listed > 0 ? ")" : " is no known category");
 	}
 	if (c.low > -INFINITY)
-		append_number(text, " >= %.15g", c.low);
+		append_number(text, is_just_above(c.low) ? " > %.15g" : " >= %.15g", c.low);
 	if (c.low > -INFINITY && c.high < INFINITY)
 		append(text, " and");
 	if (c.high < INFINITY)
-		append_number(text, " < %.15g", c.high);
+		append_number(text, is_just_above(c.high) ? " <= %.15g" : " < %.15g", c.high);
 	if (c.missing)
 		append(text, " (or null)");
 }

@@ -8,14 +8,14 @@
  * weight; ENTROPY: sum of c log2 c - W log2 W, in whole numbers.  All are in units of weight.
  *
  * Missing values, when the node has some, are tried on both sides, and alone on
- * the right; otherwise they go where more weight goes.  Levels of a category are sorted by
+ * the right; otherwise, and when learn_missing says so, they go where more weight goes.  Levels of a category are sorted by
  * T(G) / (H + l2), or the share of a class, and cut like numbers, which finds the best set for
  * l1 = l2 = 0 (Fisher 1958) and two classes (Breiman et al. 1984); for more classes each of the
  * ORDERS heaviest orders the levels once.  The best set of k levels gains up to k times what one level does by
  * chance, hence rows_per_level.  Levels that the node has no rows of go with missing values.
  *
- * Between bins that have rows lie any number of empty ones: the cut is the one
- * nearest to the middle of what is empty, as exact algorithms cut half way.
+ * Between bins that have rows lie any number of empty ones.  Where the bins' values are known the threshold is half way
+ * between those on both sides, or what was drawn, as in exact algorithms; otherwise the cut nearest to that.
  *
  * Pure but for creation: the same sums give the same split.
  */
@@ -37,10 +37,14 @@ typedef struct Sweep
 	int			k;
 	const int64_t *cells;
 	const int64_t *missing;		/* sums of missing values, or NULL */
+	int64_t		missing_weight;
+	bool		follow;			/* missing values go with the heavier side */
 	const MlGradient *rows;		/* instead of cells: see ml_search_rows */
 	const int  *end;
 	int			nmissing;		/* behind those of the last bin */
 	int			only;			/* the only cut to look at, or -1 */
+	int			boundary;		/* drawn at random: bins below it go left; 0: not drawn */
+	double		threshold;		/* and so do numbers below this one */
 	bool		single;			/* left goes order[i] alone */
 	int			sign;			/* of a monotone column */
 	double		noise;			/* what rounding may do to a gain, beside ROUNDING */
@@ -195,6 +199,16 @@ score_mass(int classes, const double *mass, double weight)
 
 /* ---- sweeps ---- */
 
+/* Whether missing values are not to be tried on this side (1: the left) of a cut with `left` weight, theirs counted. */
+static inline bool
+is_closed(const Sweep *sweep, const MlNode *node, int64_t left, int side)
+{
+	int64_t		present = node->h - sweep->missing_weight;
+
+	left -= side ? sweep->missing_weight : 0;
+	return sweep->follow && (left >= present - left) != (side == 1);
+}
+
 static inline void
 sweep_gradient(const MlSearch *search, const MlNode *node, Sweep *sweep, bool bounded, bool counted)
 {
@@ -229,6 +243,8 @@ sweep_gradient(const MlSearch *search, const MlNode *node, Sweep *sweep, bool bo
 			if (h < min_h || node->h - h < min_h || (sweep->only >= 0 && i != sweep->only))
 				continue;
 			if (counted && (n < search->min_rows || (int64_t) node->rows - n < search->min_rows))
+				continue;
+			if (is_closed(sweep, node, h, side))
 				continue;
 			left_g = (double) g * g_unit;
 			left_h = (double) h * h_unit;
@@ -304,6 +320,8 @@ sweep_classes(const MlSearch *search, const MlNode *node, const int64_t *counts,
 				continue;
 			if (search->counted && (n < search->min_rows || (int64_t) node->rows - n < search->min_rows))
 				continue;
+			if (is_closed(sweep, node, (int64_t) weight, side))
+				continue;
 			score = score_mass(classes, left, weight) + score_mass(classes, right, rest);
 			if (score > sweep->score)
 			{
@@ -378,6 +396,8 @@ try_sides(const MlSearch *search, bool gini, const MlNode *node, const Sides *si
 	if (sides->weight < search->min_h || rest < search->min_h || (sweep->only >= 0 && i != sweep->only))
 		return;
 	if (search->counted && (sides->rows < search->min_rows || (int64_t) node->rows - sides->rows < search->min_rows))
+		return;
+	if (is_closed(sweep, node, sides->weight, side))
 		return;
 	if (gini)
 		score = (double) sides->left / (double) sides->weight + (double) sides->right / (double) rest;
@@ -561,14 +581,26 @@ ml_search_list(MlSearch *search, int bins, const int64_t *cells)
 	return k;
 }
 
-/* The cut where a uniform value between the node's lowest and highest falls: bins below go left. */
+/* The smallest, or largest, value of a bin; about its middle when that is not known. */
+static double
+value_in(const MlBins *bins, int bin, bool largest)
+{
+	if (bins->least != NULL)
+		return largest ? bins->most[bin] : bins->least[bin];
+	if (bin == 0)
+		return bins->low;
+	return bin == bins->n - 1 ? bins->high : bins->cut[bin - 1] / 2 + bins->cut[bin] / 2;
+}
+
+/*
+ * Draws a threshold between the node's lowest and highest values: bins below the result go left.  It stays as it was drawn
+ * when it falls between two bins' values, and becomes the nearer end of a bin when it falls among those of one.
+ */
 static int
-random_boundary(const MlBins *bins, int low, int high, uint64_t hash)
+random_boundary(const MlBins *bins, int low, int high, uint64_t hash, double *threshold)
 {
 	double		u = (double) (hash >> 11) * 0x1p-53;
-	double		from = low == 0 ? bins->low : bins->cut[low - 1] / 2 + bins->cut[low] / 2;
-	double		to = high == bins->n - 1 ? bins->high : bins->cut[high - 1] / 2 + bins->cut[high] / 2;
-	double		t = from * (1 - u) + to * u;
+	double		t = value_in(bins, low, false) * (1 - u) + value_in(bins, high, true) * u;
 	int			a = low;		/* the bin that holds t lies in [a, b] */
 	int			b = high;
 
@@ -581,10 +613,17 @@ random_boundary(const MlBins *bins, int low, int high, uint64_t hash)
 		else
 			a = mid + 1;
 	}
-	/* t lies within bin a: the nearer end */
+	*threshold = t;
+	if (bins->least != NULL && a > low && t <= bins->least[a])
+		return a;
+	if (bins->least != NULL && a < high && t > bins->most[a])
+		return a + 1;
 	if (a == low || (a < high && bins->cut[a] - t < t - bins->cut[a - 1]))
 		a++;
-	return a > high ? high : a;
+	if (a > high)
+		a = high;
+	*threshold = bins->cut[a - 1];
+	return a;
 }
 
 /*
@@ -632,7 +671,7 @@ sum_left(const MlSearch *search, const Sweep *sweep, int64_t *left)
 
 /* Keeps the best cut of a sweep if it is the best of all. */
 static void
-keep(MlSearch *search, const MlNode *node, const Sweep *sweep, double own, int feature, int boundary)
+keep(MlSearch *search, const MlNode *node, const Sweep *sweep, double own, int feature)
 {
 	const MlBins *bins = search->matrix->bins + feature;
 	MlSplit    *best = &search->best;
@@ -659,8 +698,9 @@ keep(MlSearch *search, const MlNode *node, const Sweep *sweep, double own, int f
 	}
 	if (bins->levels == 0)
 	{
-		best->bin = boundary > 0 ? boundary - 1 : sweep->order[sweep->at];
-		best->next = boundary > 0 ? boundary : sweep->at + 1 < sweep->k ? sweep->order[sweep->at + 1] : bins->n;
+		best->bin = sweep->boundary > 0 ? sweep->boundary - 1 : sweep->order[sweep->at];
+		best->next = sweep->boundary > 0 ? sweep->boundary : sweep->at + 1 < sweep->k ? sweep->order[sweep->at + 1] : bins->n;
+		best->threshold = sweep->boundary > 0 ? sweep->threshold : NAN;
 		return;
 	}
 	/* without a row here a level goes with missing values */
@@ -746,7 +786,7 @@ search_levels(MlSearch *search, const MlNode *node, const int64_t *counts, Sweep
 	if (growth->random_cut)
 	{
 		sweep->only = random_levels(search, sweep->k, hash);
-		keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature, 0);
+		keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature);
 		return;
 	}
 	if (search->matrix->bins[feature].levels <= growth->one_hot_levels ||
@@ -755,20 +795,20 @@ search_levels(MlSearch *search, const MlNode *node, const int64_t *counts, Sweep
 	{
 		sweep->single = true;
 		sweep->order = search->list;
-		keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature, 0);
+		keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature);
 		if (sweep->missing != NULL)
 		{
 			/* missing values are one more level */
 			sweep->single = false;
 			sweep->only = sweep->k - 1;
-			keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature, 0);
+			keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature);
 		}
 		return;
 	}
 	if (classes <= 2)
 	{
 		order_levels(search, sweep, classes - 1);
-		keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature, 0);
+		keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature);
 		return;
 	}
 	/* the heaviest classes, heaviest first */
@@ -785,24 +825,36 @@ search_levels(MlSearch *search, const MlNode *node, const int64_t *counts, Sweep
 			break;
 		last = next;
 		order_levels(search, sweep, next);
-		keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature, 0);
+		keep(search, node, sweep, run_sweep(search, node, counts, sweep), feature);
 	}
 }
 
-/* The one cut of a number's bins with random_cut: sets sweep->only, and returns where it lies. */
-static int
+/* The one cut of a number's bins with random_cut. */
+static void
 cut_at_random(const MlSearch *search, const MlNode *node, int feature, Sweep *sweep)
 {
 	const MlBins *bins = search->matrix->bins + feature;
-	int			boundary;
 
 	sweep->only = 0;
 	if (sweep->k <= 1)
-		return 0;
-	boundary = random_boundary(bins, search->list[0], search->list[sweep->k - 1], ml_grow_hash(node->path, feature));
-	while (search->list[sweep->only + 1] < boundary)
+		return;
+	sweep->boundary = random_boundary(bins, search->list[0], search->list[sweep->k - 1], ml_grow_hash(node->path, feature),
+									  &sweep->threshold);
+	while (search->list[sweep->only + 1] < sweep->boundary)
 		sweep->only++;
-	return boundary;
+}
+
+/*
+ * Notes the weight of missing values, and whether the node is to learn their side.  With both sides of each cut to choose
+ * from a column with few of them would gain by chance more than another.  False: nothing is left to be cut.
+ */
+static bool
+weigh_missing(const MlSearch *search, const MlNodes *nodes, int i, int64_t weight, Sweep *sweep)
+{
+	sweep->missing_weight = weight;
+	sweep->follow = (double) weight * search->growth->h_unit < search->growth->learn_missing &&
+		2 * nodes->node[i].rows < nodes->node[0].rows;
+	return !sweep->follow || sweep->k > 1;
 }
 
 bool
@@ -813,13 +865,21 @@ ml_search_column(MlSearch *search, const MlNodes *nodes, int i, int feature, int
 	const int64_t *counts = ml_node_counts(nodes, i, search);
 	uint64_t	hash = search->growth->random_cut ? ml_grow_hash(node->path, feature) : 0;
 	Sweep		sweep = {.order = search->list, .cells = cells, .only = -1};
-	int			boundary = 0;
 
 	if (k < 2)
 		return false;
 	if (search->list[k - 1] == bins->n)
 		sweep.missing = cells + (size_t) search->width * search->list[--k];
 	sweep.k = k;
+	if (sweep.missing != NULL)
+	{
+		int64_t		weight = search->classes == 0 ? sweep.missing[1] : 0;
+
+		for (int c = 0; c < search->classes; c++)
+			weight += sweep.missing[c];
+		if (!weigh_missing(search, nodes, i, weight, &sweep))
+			return false;
+	}
 	if (bins->levels > 0)
 	{
 		search_levels(search, node, counts, &sweep, feature, hash);
@@ -828,8 +888,8 @@ ml_search_column(MlSearch *search, const MlNodes *nodes, int i, int feature, int
 	if (search->growth->monotone != NULL)
 		sweep.sign = search->growth->monotone[feature];
 	if (search->growth->random_cut)
-		boundary = cut_at_random(search, node, feature, &sweep);
-	keep(search, node, &sweep, run_sweep(search, node, counts, &sweep), feature, boundary);
+		cut_at_random(search, node, feature, &sweep);
+	keep(search, node, &sweep, run_sweep(search, node, counts, &sweep), feature);
 	return true;
 }
 
@@ -858,19 +918,25 @@ ml_search_rows(MlSearch *search, const MlNodes *nodes, int i, int feature, int k
 	const MlNode *node = nodes->node + i;
 	const int64_t *counts = ml_node_counts(nodes, i, search);
 	Sweep		sweep = {.order = search->list, .rows = rows, .end = end, .only = -1};
-	int			boundary = 0;
 	double		own;
 
 	if (k < 2)
 		return false;
 	if (search->list[k - 1] == search->matrix->bins[feature].n)
 	{
+		int64_t		weight = 0;
+
 		k--;
 		sweep.nmissing = end[k] - end[k - 1];
+		for (int a = end[k - 1]; a < end[k]; a++)
+			weight += rows[a].h;
+		sweep.k = k;
+		if (!weigh_missing(search, nodes, i, weight, &sweep))
+			return false;
 	}
 	sweep.k = k;
 	if (search->growth->random_cut)
-		boundary = cut_at_random(search, node, feature, &sweep);
+		cut_at_random(search, node, feature, &sweep);
 	if (search->growth->criterion == ML_SPLIT_GINI)
 	{
 		sweep_rows(search, true, node, counts, &sweep);
@@ -882,7 +948,7 @@ ml_search_rows(MlSearch *search, const MlNodes *nodes, int i, int feature, int k
 		sweep_rows(search, false, node, counts, &sweep);
 		own = entropy_score(search, search->classes, search->own, &sweep);
 	}
-	keep(search, node, &sweep, own, feature, boundary);
+	keep(search, node, &sweep, own, feature);
 	return true;
 }
 
