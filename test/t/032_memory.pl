@@ -10,7 +10,7 @@ plan skip_all => 'needs /proc' unless -r '/proc/self/status';
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
 $node->append_conf('postgresql.conf',
-	"client_min_messages = error\nrestart_after_crash = on\nmax_parallel_workers_per_gather = 0\nlog_min_messages = panic\n");
+	"client_min_messages = error\nrestart_after_crash = on\nmax_parallel_workers_per_gather = 0\n");
 $node->start;
 $node->safe_psql('postgres', <<'SQL');
 CREATE EXTENSION ml_ext;
@@ -106,7 +106,7 @@ foreach my $workers (0, 2)
 	my $pid = $node->safe_psql('postgres', 'SELECT pid FROM ml.progress');
 	kill 'KILL', $pid;
 	eval { IPC::Run::finish($h) };
-	$node->poll_query_until('postgres', 'SELECT true');
+	MlVerify::wait_for_restart($node);
 	is($node->safe_psql('postgres', "SELECT sum(ml_predict('one', t)), sum((ml_probabilities('two', t)->>'a')::float8), sum(ml_predict('three', t)) FROM t"),
 		$before, "after a kill ($workers workers) the models predict what they predicted");
 	is($node->safe_psql('postgres', 'SELECT * FROM ml_verify()'), '', 'and nothing is broken');

@@ -65,7 +65,7 @@ sub crash
 	}
 	kill 'KILL', $pid if $pid ne '';
 	eval { $run->finish; };
-	$node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()');
+	MlVerify::wait_for_restart($node) if $pid ne '';
 	sql('TRUNCATE armed');
 	isnt($pid, '', "a crash in step: $step");
 	is(sql($state), $before, '... leaves models, versions, aliases and the audit as they were');

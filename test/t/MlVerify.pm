@@ -5,7 +5,9 @@ package MlVerify;
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils ();
 use Test::More ();
+use Time::HiRes ();
 
 my @nodes;
 
@@ -24,6 +26,21 @@ sub verify
 		Test::More::fail("ml_verify finds in database $database of " . $node->name . ": $out$err") if "$out$err" ne '';
 	}
 	return;
+}
+
+# Waits until the server has started again after a process of it was killed.  (poll_query_until dies when psql, refused, is gone
+# before it was given the query.)
+sub wait_for_restart
+{
+	my ($node) = @_;
+	my $wanted = ++$node->{ml_restarts};
+	for (1 .. 1800)
+	{
+		my $restarts = () = PostgreSQL::Test::Utils::slurp_file($node->logfile) =~ /all server processes terminated; reinitializing/g;
+		return if $restarts >= $wanted && system('pg_isready', '-q', '-d', $node->connstr('postgres')) == 0;
+		Time::HiRes::usleep(100_000);
+	}
+	die 'the server did not start again';
 }
 
 {
