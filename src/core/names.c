@@ -166,10 +166,10 @@ ml_meant_keep(const char *name, int wanted, const char *alias, MlPrivilege need,
 	if (row == NULL || row->model_id == 0 || row->uses == 0 || row->role != GetUserId() || row->need < need ||
 		row->statement != GetCurrentStatementStartTimestamp())
 		return false;
-	row->uses++;
 	seen = *row;
 	if (ml_catalog_find_id(seen.model_id, seen.role, &model) && model.level < need)
 		return false;
+	ml_meant_find(name, wanted, alias)->uses++;
 	ref->model_id = seen.model_id;
 	ref->version_id = seen.version_id;
 	ref->version = seen.version;

@@ -155,7 +155,7 @@ foreach my $change (q{SELECT ml_rename('m', 'o'); SELECT ml_rename('n', 'm')}, q
 	my $wanted = sql('SELECT round(ml_predict(name, t)::numeric, 3) FROM asking t WHERE i = 1');
 	$session{transaction}->query('BEGIN; SELECT pg_advisory_xact_lock(67);');
 	my $asking = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', q{SELECT pause(i), round(ml_predict(name, t)::numeric, 3) FROM asking t} ], \$in, '>&', \$out);
-	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted});
+	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted}) or die 'nobody waits';
 	sql("BEGIN; $change; COMMIT");
 	$session{transaction}->query('COMMIT;');
 	IPC::Run::finish($asking);

@@ -9,8 +9,6 @@
 
 #include "access/xact.h"
 #include "fmgr.h"
-#include "miscadmin.h"
-#include "storage/fd.h"
 #include "utils/guc.h"
 
 PG_MODULE_MAGIC;

@@ -922,19 +922,18 @@ ml_search_rows(MlSearch *search, const MlNodes *nodes, int i, int feature, int k
 
 	if (k < 2)
 		return false;
+	sweep.k = k;
 	if (search->list[k - 1] == search->matrix->bins[feature].n)
 	{
 		int64_t		weight = 0;
 
-		k--;
+		sweep.k = --k;
 		sweep.nmissing = end[k] - end[k - 1];
 		for (int a = end[k - 1]; a < end[k]; a++)
 			weight += rows[a].h;
-		sweep.k = k;
 		if (!weigh_missing(search, nodes, i, weight, &sweep))
 			return false;
 	}
-	sweep.k = k;
 	if (search->growth->random_cut)
 		cut_at_random(search, node, feature, &sweep);
 	if (search->growth->criterion == ML_SPLIT_GINI)
